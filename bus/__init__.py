@@ -1,0 +1,1 @@
+"""Everything about Redis Streams, and nothing about any domain."""

@@ -1,0 +1,173 @@
+"""What happens to an entry between reading and forgetting it.
+
+Nothing is acknowledged before it is committed. An entry in hand is kept alive by a
+heartbeat; one whose consumer died is taken over by another after ``claim_after``; one that
+must wait is parked by setting its idle time, so that it becomes claimable when it is due.
+Redis keeps the number of attempts, so a crash does not start the count anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from bus import streams
+from bus.broker import FIELD
+from bus.pipeline import Pipeline
+from contracts.types import now, rfc3339
+
+log = structlog.get_logger(__name__)
+
+_BURY = """
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
+return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One delivery of one stream entry."""
+
+    id: str
+    fields: dict[bytes, bytes]
+    attempt: int
+
+
+@dataclass(slots=True)
+class Grave:
+    """Why a message is dead-lettered."""
+
+    reason: str
+    handler: str
+    attempts: int
+    traceback: str = ""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The bookkeeping of one consumer in one group of one stream."""
+
+    redis: Redis
+    pipeline: Pipeline
+    stream: str
+    group: str
+    consumer: str
+    claim_after: float
+    in_hand: dict[str, float] = field(default_factory=dict)
+    _cursor: str = "0-0"
+
+    def take(self, id: str) -> bool:
+        """Note that an entry is being worked on. False when it already is, by this process."""
+        if id in self.in_hand:
+            return False
+        self.in_hand[id] = time.monotonic()
+        return True
+
+    async def ack(self, id: str) -> None:
+        """Forget an entry: what it asked for is durable."""
+        await self.pipeline.execute("XACK", self.stream, self.group, id)
+        self.in_hand.pop(id, None)
+
+    async def park(self, entry: Entry, delay: float, *, counted: bool) -> None:
+        """Have the entry delivered again in ``delay`` seconds (at most ``claim_after``).
+
+        ``counted`` says whether this delivery was an attempt.
+        """
+        wait_ms = int(min(delay, self.claim_after) * 1000)
+        await self.pipeline.execute(
+            "XCLAIM", self.stream, self.group, self.consumer, 0, entry.id,
+            "IDLE", max(0, int(self.claim_after * 1000) - wait_ms),
+            "RETRYCOUNT", entry.attempt if counted else max(0, entry.attempt - 1),
+            "JUSTID",
+        )  # fmt: skip
+        self.in_hand.pop(entry.id, None)
+
+    async def beat(self, older_than: float) -> None:
+        """Show that entries in hand for longer than ``older_than`` seconds are alive."""
+        limit = time.monotonic() - older_than
+        ids = [id for id, since in self.in_hand.items() if since < limit]
+        if ids:
+            await self.pipeline.execute(
+                "XCLAIM", self.stream, self.group, self.consumer, 0, *ids, "IDLE", 0, "JUSTID"
+            )
+
+    async def reclaim(self, count: int) -> list[Entry]:
+        """Take over up to ``count`` entries that nobody has shown alive for ``claim_after``."""
+        if count <= 0:
+            return []
+        reply = await self.pipeline.execute(
+            "XAUTOCLAIM", self.stream, self.group, self.consumer,
+            int(self.claim_after * 1000), self._cursor, "COUNT", min(count, 100),
+        )  # fmt: skip
+        self._cursor = _text(reply[0])
+        claimed = [(_text(each[0]), _fields(each[1])) for each in reply[1] if each is not None]
+        lost = reply[2] if len(reply) > 2 else []
+        if lost:
+            log.error(
+                "entries_trimmed_while_pending", stream=self.stream, ids=[_text(i) for i in lost]
+            )
+        counts = await asyncio.gather(
+            *(
+                self.pipeline.execute(
+                    "XPENDING", self.stream, self.group, id, id, 1, parse_detail=True
+                )
+                for id, _ in claimed
+            )
+        )
+        return [
+            Entry(id, fields, attempt=_deliveries(pending))
+            for (id, fields), pending in zip(claimed, counts, strict=True)
+        ]
+
+    async def bury(self, entry: Entry, grave: Grave) -> None:
+        """Move the entry to the dead-letter stream of the group's domain, and acknowledge it."""
+        letter: dict[str, str | bytes] = {
+            FIELD: entry.fields.get(FIELD.encode(), b""),
+            "stream": self.stream,
+            "entry": entry.id,
+            "group": self.group,
+            "reason": grave.reason,
+            "handler": grave.handler,
+            "attempts": str(grave.attempts),
+            "traceback": grave.traceback[-8000:],
+            "at": rfc3339(now()),
+        }
+        if FIELD.encode() not in entry.fields:
+            letter["raw"] = repr(entry.fields)[:8000]
+        arguments = [part for pair in letter.items() for part in pair]
+        target = streams.dead(self.group)
+        if streams.domain_of(self.stream) == self.group:
+            # One slot, so one step: a crash can neither lose the letter nor write it twice.
+            await self.redis.eval(_BURY, 2, self.stream, target, self.group, entry.id, *arguments)
+        else:
+            await self.pipeline.execute("XADD", target, "*", *arguments)
+            await self.pipeline.execute("XACK", self.stream, self.group, entry.id)
+        self.in_hand.pop(entry.id, None)
+
+    async def hand_back(self, entries: Iterable[Entry]) -> None:
+        """Let others have entries at once that were read but not begun."""
+        for entry in entries:
+            await self.park(entry, 0.0, counted=False)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _fields(raw: Any) -> dict[bytes, bytes]:
+    if isinstance(raw, dict):
+        return raw
+    return dict(zip(raw[::2], raw[1::2], strict=True))
+
+
+def _deliveries(pending: Any) -> int:
+    if not pending:
+        return 1
+    row = pending[0]
+    return int(row["times_delivered"] if isinstance(row, dict) else row[3])

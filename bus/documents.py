@@ -1,0 +1,51 @@
+"""What every stored document has, and the collections the bus keeps for itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beanie import Document
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
+
+from contracts.types import Instant, now
+
+Database = AsyncDatabase[dict[str, Any]]
+
+INBOX = "inbox"
+"""One document per (group, message) handled, with a command's outcome."""
+EVENTS = "events"
+"""The event log: append-only, and the outbox of events."""
+OUTBOX = "outbox"
+"""One document per transaction whose messages may not have been published yet."""
+
+INBOX_DAYS = 8
+"""Longer than any redelivery, and than the 24 h an Idempotency-Key is kept."""
+
+
+class Aggregate(Document):
+    """A document with an id of ours and a revision that counts its changes."""
+
+    id: str  # type: ignore[assignment]
+    revision: int = 1
+    created_at: Instant = Field(default_factory=now)
+    updated_at: Instant = Field(default_factory=now)
+
+
+async def ensure_bus_indexes(database: Database) -> None:
+    """Create the indexes of inbox, event log and outbox."""
+    await database[INBOX].create_indexes(
+        [IndexModel([("at", ASCENDING)], expireAfterSeconds=INBOX_DAYS * 86400, name="expiry")]
+    )
+    await database[OUTBOX].create_indexes([IndexModel([("at", ASCENDING)], name="age")])
+    await database[EVENTS].create_indexes(
+        [
+            IndexModel([("org", ASCENDING), ("_id", ASCENDING)], name="feed"),
+            IndexModel([("type", ASCENDING), ("time", DESCENDING)], name="by_type"),
+            IndexModel(
+                [("org", ASCENDING), ("subject", ASCENDING), ("_id", ASCENDING)], name="by_subject"
+            ),
+            IndexModel([("time", ASCENDING)], name="by_time"),
+        ]
+    )

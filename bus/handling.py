@@ -1,0 +1,257 @@
+"""From one delivery to its end: decode, run the handler, commit, publish, reply, acknowledge."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from bus import streams
+from bus.broker import decode
+from bus.committer import Committer, Publication
+from bus.delivery import Delivery, Entry, Grave
+from bus.documents import INBOX, Database
+from bus.middleware import DEAD, HANDLED, RETRIES, observed
+from bus.publisher import Publisher
+from bus.replies import Outcome
+from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
+from contracts.base import Command, Message, View
+from contracts.envelope import Envelope
+from contracts.errors import DomainError, ErrorKind, Failure, Retry
+from contracts.sealed import OPEN
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Any, UnitOfWork], Awaitable[View | DomainError | None]]
+"""Raising a DomainError drops what was staged; returning one keeps it, and refuses too."""
+Observer = Callable[[Envelope], Awaitable[None]]
+"""Sees every event of a stream, without inbox or transaction: it must bear repetition."""
+
+FRESH_TRIES = 8
+"""How often a handler is run again on fresh state before the message is parked."""
+
+GAVE_UP = Failure(
+    code="internal_error",
+    kind=ErrorKind.INTERNAL,
+    title="The command failed",
+    detail="It failed repeatedly and was set aside for an operator.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How failures are treated; see WorkerSettings for the meaning and units."""
+
+    max_deliveries: int = 5
+    backoff_base: float = 0.2
+    claim_after: float = 8.0
+    timeout: float | None = 60.0
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds before the next attempt: exponential with full jitter, within claim_after."""
+        ceiling = min(self.claim_after, self.backoff_base * float(2**attempt))
+        return ceiling * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not a secret
+
+
+class Handling:
+    """Handles entries for one group."""
+
+    def __init__(
+        self,
+        group: str,
+        table: dict[type[Message], Handler],
+        *,
+        committer: Committer,
+        publisher: Publisher,
+        database: Database,
+        observer: Observer | None = None,
+    ) -> None:
+        self.group = group
+        self.table = table
+        self.observer = observer
+        self._wires = {(contract.wire, contract.wire_version): contract for contract in table}
+        self._committer = committer
+        self._publisher = publisher
+        self._database = database
+
+    async def handle(self, entry: Entry, delivery: Delivery, policy: Policy) -> None:
+        """Bring one entry to its end, or park it for another attempt.
+
+        Raises nothing but cancellation: an entry that could not even be parked stays
+        pending and is claimed again.
+        """
+        try:
+            envelope = Envelope.model_validate_json(decode(entry.fields))
+        except ValueError as error:
+            await self._bury(entry, delivery, Grave("undecodable", "", entry.attempt, str(error)))
+            return
+        with observed(envelope, self.group, entry.attempt):
+            try:
+                outcome = await self._handle(envelope, entry, delivery, policy)
+            except asyncio.CancelledError:
+                raise
+            except (RedisError, OSError) as error:
+                log.warning("left_pending", reason=str(error))
+                outcome = "left_pending"
+                delivery.in_hand.pop(entry.id, None)
+        HANDLED.labels(self.group, envelope.type, outcome).inc()
+
+    async def _handle(
+        self, envelope: Envelope, entry: Entry, delivery: Delivery, policy: Policy
+    ) -> str:
+        contract = self._wires.get((envelope.type, envelope.dataversion))
+        if contract is None and self.observer is None:
+            if Command.of_wire(envelope.type, envelope.dataversion) is None and (
+                delivery.stream == streams.events(streams.domain_of(delivery.stream))
+            ):
+                await delivery.ack(entry.id)  # an event this domain has no use for
+                return "ignored"
+            return await self._give_up(
+                envelope, entry, delivery, Grave("no_handler", "", entry.attempt)
+            )
+        if entry.attempt > policy.max_deliveries:
+            # Whoever had it before died with it, or was too slow: see the attempts.
+            grave = Grave("deliveries_exhausted", self._name(contract), entry.attempt - 1)
+            return await self._give_up(envelope, entry, delivery, grave)
+        try:
+            async with asyncio.timeout(policy.timeout):
+                return await self._run(contract, envelope, entry, delivery)
+        except Retry as retry:
+            RETRIES.labels(self.group, envelope.type, "asked").inc()
+            await delivery.park(entry, retry.after, counted=False)
+            return "retried"
+        except (PyMongoError, RedisError) as error:
+            # The database is away: waiting is no attempt of the handler's.
+            log.warning("dependency_away", reason=str(error)[:500])
+            RETRIES.labels(self.group, envelope.type, "dependency").inc()
+            await delivery.park(entry, policy.backoff(3), counted=False)
+            return "retried"
+        except Exception as error:
+            log.exception("handler_failed", handler=self._name(contract))
+            if entry.attempt >= policy.max_deliveries:
+                grave = Grave(
+                    f"{type(error).__name__}: {error}"[:500],
+                    self._name(contract),
+                    entry.attempt,
+                    traceback.format_exc(),
+                )
+                return await self._give_up(envelope, entry, delivery, grave)
+            RETRIES.labels(self.group, envelope.type, "failed").inc()
+            await delivery.park(entry, policy.backoff(entry.attempt), counted=True)
+            return "retried"
+
+    async def _run(
+        self,
+        contract: type[Message] | None,
+        envelope: Envelope,
+        entry: Entry,
+        delivery: Delivery,
+    ) -> str:
+        if contract is None:
+            assert self.observer is not None
+            await self.observer(envelope)
+            await delivery.ack(entry.id)
+            return "observed"
+        try:
+            message = contract.model_validate(envelope.data, context=OPEN)
+        except ValueError as error:
+            grave = Grave("invalid_data", self._name(contract), entry.attempt, str(error))
+            return await self._give_up(envelope, entry, delivery, grave)
+        if entry.attempt > 1 and await self._repeat(envelope, entry, delivery):
+            return "repeated"
+        for _ in range(FRESH_TRIES):
+            unit = UnitOfWork(envelope, self.group)
+            await self._decide(message, unit)
+            try:
+                for effect in unit.effects:
+                    await effect()
+                publication = await self._committer.commit(unit)
+            except Conflict as conflict:
+                log.debug("run_again", reason=str(conflict))
+                continue
+            except AlreadyHandled:
+                await self._repeat(envelope, entry, delivery)
+                return "repeated"
+            await self._after_commit(unit, publication, entry, delivery)
+            return "refused" if unit.outcome and unit.outcome.failure else "done"
+        raise Retry(0.2, "the document is contended")
+
+    async def _decide(self, message: Message, unit: UnitOfWork) -> None:
+        try:
+            view = await self.table[type(message)](message, unit)
+        except DomainError as error:
+            unit.refuse(error)
+            return
+        if isinstance(view, DomainError):
+            unit.refuse_and_keep(view)
+        elif isinstance(message, Command):
+            unit.succeed(view)
+
+    async def _after_commit(
+        self,
+        unit: UnitOfWork,
+        publication: Publication | None,
+        entry: Entry,
+        delivery: Delivery,
+    ) -> None:
+        # All of it shares one round trip. Should it break half way, the outbox still says
+        # what to publish and the inbox what to reply.
+        steps: list[Awaitable[Any]] = []
+        if outbound := unit.outbound():
+            steps.append(self._publisher.publish(outbound))
+        if unit.outcome is not None and unit.message.replyto is not None:
+            steps.append(self._reply(unit.message.replyto, unit.outcome))
+        await asyncio.gather(*steps, delivery.ack(entry.id))
+        if publication is not None:
+            self._committer.published(publication)
+
+    async def _reply(self, channel: str, outcome: Outcome) -> None:
+        await self._publisher.pipeline.execute("PUBLISH", channel, outcome.model_dump_json())
+
+    async def _repeat(self, envelope: Envelope, entry: Entry, delivery: Delivery) -> bool:
+        """If the message was handled before, reply as then and acknowledge. Whether it was."""
+        found = await self._database[INBOX].find_one({"_id": f"{self.group}:{envelope.id}"})
+        if found is None:
+            return False
+        if envelope.replyto is not None and "outcome" in found:
+            await self._reply(envelope.replyto, Outcome.model_validate(found["outcome"]))
+        await delivery.ack(entry.id)
+        return True
+
+    async def _give_up(
+        self, envelope: Envelope, entry: Entry, delivery: Delivery, grave: Grave
+    ) -> str:
+        """Dead-letter a message; a command's caller learns that it failed."""
+        if Command.of_wire(envelope.type, envelope.dataversion) is not None:
+            unit = UnitOfWork(envelope, self.group)
+            unit.fail(GAVE_UP)
+            try:
+                await self._committer.commit(unit)
+            except AlreadyHandled:
+                # It was carried out, and what failed came after: that is no dead letter.
+                await self._repeat(envelope, entry, delivery)
+                return "repeated"
+            if envelope.replyto is not None and unit.outcome is not None:
+                await self._reply(envelope.replyto, unit.outcome)
+        await self._bury(entry, delivery, grave)
+        return "dead"
+
+    async def _bury(self, entry: Entry, delivery: Delivery, grave: Grave) -> None:
+        log.error(
+            "dead_letter", stream=delivery.stream, reason=grave.reason, attempts=grave.attempts
+        )
+        DEAD.labels(self.group, grave.reason.partition(":")[0]).inc()
+        await delivery.bury(entry, grave)
+
+    def _name(self, contract: type[Message] | None) -> str:
+        if contract is None:
+            return "observer"
+        handler: Any = self.table[contract]
+        return str(getattr(getattr(handler, "func", handler), "__name__", "handler"))

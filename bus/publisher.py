@@ -1,0 +1,85 @@
+"""Sends commands and publishes events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+
+from bus import streams
+from bus.broker import FIELD, encode
+from bus.pipeline import Pipeline
+from contracts.base import Command
+from contracts.envelope import Envelope
+
+
+def stream_of(envelope: Envelope) -> str:
+    """The stream a message belongs to: its command's lane, or its domain's events."""
+    domain = envelope.type.partition(".")[0]
+    contract = Command.of_wire(envelope.type, envelope.dataversion)
+    if contract is None:
+        return streams.events(domain)
+    return streams.commands(domain, contract.lane)
+
+
+class Publisher:
+    """Coalesced XADD. One per process."""
+
+    def __init__(self, redis: Redis, *, durable: str = "auto") -> None:
+        self.redis = redis
+        self.pipeline = Pipeline(redis)
+        self._durable = durable
+
+    async def start(self) -> None:
+        """Ask the server how durable it is, unless a setting says it."""
+        if self._durable != "auto":
+            return
+        try:
+            policy = await self.redis.config_get("appendonly", "appendfsync")
+        except Exception:  # a managed Redis may refuse CONFIG; WAITAOF is then the safe way
+            self._durable = "waitaof"
+            return
+        if policy.get("appendonly") != "yes":
+            self._durable = "off"
+        else:
+            self._durable = "always" if policy.get("appendfsync") == "always" else "waitaof"
+
+    @property
+    def durability(self) -> str:
+        """always, waitaof, or off: what stands behind a 202."""
+        return self._durable
+
+    async def send(self, envelope: Envelope) -> None:
+        """Add a command to its stream; on return Redis has it in its append-only file.
+
+        Raises redis.RedisError when it may not have arrived.
+        """
+        value = await encode(envelope.wire(), id=envelope.id, correlation=envelope.correlationid)
+        await self.pipeline.execute("XADD", stream_of(envelope), "*", FIELD, value)
+
+    async def send_durably(self, envelope: Envelope) -> None:
+        """As ``send``, and wait for the fsync where the server does it later (WAITAOF)."""
+        if self._durable != "waitaof":
+            await self.send(envelope)
+            return
+        value = await encode(envelope.wire(), id=envelope.id, correlation=envelope.correlationid)
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.execute_command("XADD", stream_of(envelope), "*", FIELD, value)
+            pipe.execute_command("WAITAOF", 1, 0, 5000)
+            _, acknowledged = await pipe.execute()
+        if not acknowledged[0]:
+            raise TimeoutError("Redis has not written its append-only file in 5 s")
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        """Add events (and caused commands) to their streams, in order."""
+        values = [
+            await encode(each.wire(), id=each.id, correlation=each.correlationid)
+            for each in envelopes
+        ]
+        await asyncio.gather(
+            *(
+                self.pipeline.execute("XADD", stream_of(each), "*", FIELD, value)
+                for each, value in zip(envelopes, values, strict=True)
+            )
+        )

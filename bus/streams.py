@@ -1,0 +1,63 @@
+"""Names of streams, groups, channels and keys: here and nowhere else.
+
+Braces are Redis Cluster hash tags: what must be changed together lies in one slot.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import zlib
+
+from contracts.base import Lane
+
+
+def commands(domain: str, lane: Lane = "fast") -> str:
+    """Where the commands of a domain wait."""
+    return f"grid8:{{{domain}}}:cmd" + (".slow" if lane == "slow" else "")
+
+
+def events(domain: str) -> str:
+    """Where the events of a domain are published."""
+    return f"grid8:{{{domain}}}:evt"
+
+
+def dead(domain: str) -> str:
+    """Where messages go that ``domain`` could not handle."""
+    return f"grid8:{{{domain}}}:dead"
+
+
+def push(shard: int) -> str:
+    """One of the streams from which notifiers serve sockets."""
+    return f"grid8:push:{{{shard}}}"
+
+
+def pushed(shard: int, message: str) -> str:
+    """Marks an event as being in its push stream already."""
+    return f"grid8:pushed:{{{shard}}}:{message}"
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The push shard of an organization or user."""
+    return zlib.crc32(key.encode()) % shards
+
+
+def replies(gateway: str) -> str:
+    """The pub/sub channel on which one gateway hears replies."""
+    return f"grid8:replies:{gateway}"
+
+
+def accepted(command: str) -> str:
+    """Remembers who sent a command that was answered 202."""
+    return f"grid8:accepted:{command}"
+
+
+def domain_of(stream: str) -> str:
+    """The domain in a stream's name."""
+    return stream.partition("{")[2].partition("}")[0]
+
+
+def consumer_name() -> str:
+    """A name no other process has: host-pid-random."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

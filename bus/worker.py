@@ -1,0 +1,219 @@
+"""A process's consumers: which streams it reads, how many messages at once, how it drains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, StreamSub
+from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bus import streams
+from bus.broker import ensure_group
+from bus.delivery import Delivery, Entry
+from bus.handling import Handling, Policy
+from bus.middleware import IN_HAND
+from bus.pipeline import Pipeline
+from bus.trim import trim
+
+log = structlog.get_logger(__name__)
+
+RECLAIM_EVERY = 0.5
+TRIM_EVERY = 30.0
+WATCH_EVERY = 1.0
+
+
+async def _as_read(message: Any) -> Any:
+    """FastStream's parser decodes each entry's JSON; ours reads the raw entries instead."""
+    return RedisBatchStreamMessage(
+        raw_message=message, body=b"", headers={}, consumer=FAKE_CONSUMER, group=None
+    )
+
+
+async def _pass_through(message: Any) -> Any:
+    return message.raw_message
+
+
+@dataclass(slots=True)
+class Lane:
+    """One stream read by one group with a number of slots."""
+
+    stream: str
+    handling: Handling
+    policy: Policy
+    slots: int
+    free: asyncio.Semaphore = field(init=False)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    delivery: Delivery = field(init=False)
+    subscriber: Any = field(init=False)
+    unstarted: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.free = asyncio.Semaphore(self.slots)
+
+
+class Worker:
+    """Runs lanes on one broker until it is told to stop."""
+
+    def __init__(
+        self,
+        broker: RedisBroker,
+        redis: Redis,
+        pipeline: Pipeline,
+        lanes: Sequence[Lane],
+        *,
+        heartbeat: float,
+        drain_grace: float,
+    ) -> None:
+        self.consumer = streams.consumer_name()
+        self.lanes = list(lanes)
+        self._broker = broker
+        self._redis = redis
+        self._heartbeat = heartbeat
+        self._grace = drain_grace
+        self._stopping = False
+        self._upkeep: list[asyncio.Task[None]] = []
+        for lane in self.lanes:
+            lane.delivery = Delivery(
+                redis,
+                pipeline,
+                lane.stream,
+                lane.handling.group,
+                self.consumer,
+                lane.policy.claim_after,
+            )
+            lane.subscriber = self._subscribe(lane)
+
+    def _subscribe(self, lane: Lane) -> Any:
+        subscriber = self._broker.subscriber(
+            stream=StreamSub(
+                lane.stream,
+                group=lane.handling.group,
+                consumer=self.consumer,
+                batch=True,
+                max_records=min(lane.slots, 128),
+                polling_interval=1000,
+                last_id=">",
+            ),
+            ack_policy=AckPolicy.MANUAL,
+            parser=_as_read,
+            decoder=_pass_through,
+            no_reply=True,
+            title=f"{lane.handling.group} reads {lane.stream}",
+        )
+
+        async def receive(batch: Any) -> None:
+            entries = [
+                Entry(id.decode(), fields, attempt=1)
+                for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
+            ]
+            await self._dispatch(lane, entries)
+
+        subscriber(receive)
+        return subscriber
+
+    async def start(self) -> None:
+        """Create missing groups and begin to read."""
+        for lane in self.lanes:
+            await ensure_group(self._redis, lane.stream, lane.handling.group)
+        await self._broker.start()
+        self._upkeep = [
+            asyncio.create_task(self._forever(self._beat, self._heartbeat), name="heartbeat"),
+            asyncio.create_task(self._forever(self._reclaim, RECLAIM_EVERY), name="reclaim"),
+            asyncio.create_task(self._forever(self._trim, TRIM_EVERY), name="trim"),
+            asyncio.create_task(self._forever(self._watch, WATCH_EVERY), name="watch"),
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every lane is being read."""
+        return not self._stopping and all(lane.subscriber.running for lane in self.lanes)
+
+    async def stop(self) -> None:
+        """Drain: read no more, let running handlers finish within the grace, hand back the rest."""
+        self._stopping = True
+        # The heartbeat goes on until the handlers are done.
+        for task in self._upkeep[1:]:
+            task.cancel()
+        running = [task for lane in self.lanes for task in lane.tasks]
+        if running:
+            _, late = await asyncio.wait(running, timeout=self._grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await self._broker.stop()
+        for lane in self.lanes:
+            with contextlib.suppress(RedisError):
+                await lane.delivery.hand_back(lane.unstarted)
+        for task in self._upkeep:
+            task.cancel()
+        await asyncio.gather(*self._upkeep, return_exceptions=True)
+
+    async def _dispatch(self, lane: Lane, entries: Sequence[Entry]) -> None:
+        # All are taken before the first waits for a slot, so that the heartbeat covers them.
+        taken = [entry for entry in entries if lane.delivery.take(entry.id)]
+        for entry in taken:
+            if not self._stopping:
+                await lane.free.acquire()
+            if self._stopping:
+                lane.unstarted.append(entry)
+                continue
+            task = asyncio.create_task(self._work(lane, entry))
+            lane.tasks.add(task)
+            task.add_done_callback(lane.tasks.discard)
+
+    async def _work(self, lane: Lane, entry: Entry) -> None:
+        gauge = IN_HAND.labels(lane.stream, lane.handling.group)
+        gauge.inc()
+        try:
+            await lane.handling.handle(entry, lane.delivery, lane.policy)
+        except asyncio.CancelledError:
+            lane.unstarted.append(entry)
+            raise
+        except Exception:
+            # Left pending: it is claimed again when its heartbeat has been still long enough.
+            log.exception("delivery_failed", stream=lane.stream, entry=entry.id)
+            lane.delivery.in_hand.pop(entry.id, None)
+        finally:
+            gauge.dec()
+            lane.free.release()
+
+    async def _forever(self, step: Any, every: float) -> None:
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await step()
+            except (RedisError, OSError) as error:
+                log.warning("upkeep_interrupted", step=step.__name__, error=str(error)[:200])
+            except Exception:
+                log.exception("upkeep_failed", step=step.__name__)
+
+    async def _beat(self) -> None:
+        for lane in self.lanes:
+            await lane.delivery.beat(older_than=self._heartbeat / 2)
+
+    async def _reclaim(self) -> None:
+        for lane in self.lanes:
+            room = lane.slots - len(lane.tasks)
+            await self._dispatch(lane, await lane.delivery.reclaim(room))
+
+    async def _trim(self) -> None:
+        for lane in self.lanes:
+            await trim(self._redis, lane.stream)
+
+    async def _watch(self) -> None:
+        """A reader stops silently when its group is gone, as after FLUSHALL: start it again."""
+        for lane in self.lanes:
+            if lane.subscriber.running:
+                continue
+            log.warning("reader_restarted", stream=lane.stream, group=lane.handling.group)
+            await ensure_group(self._redis, lane.stream, lane.handling.group)
+            await lane.subscriber.start()

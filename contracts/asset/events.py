@@ -1,0 +1,73 @@
+"""What has happened in asset."""
+
+from __future__ import annotations
+
+from contracts.asset.types import AssetKind
+from contracts.base import Event
+from contracts.types import Id, Sha256
+
+
+class AssetUploaded(Event):
+    """An asset was made; it is being processed."""
+
+    wire = "asset.asset.uploaded"
+    subject = "asset_id"
+
+    asset_id: Id
+    project_id: Id | None = None
+    name: str
+    kind: AssetKind
+    media_type: str
+    bytes: int
+    sha256: Sha256
+
+
+class AssetReady(Event):
+    """An asset has its renditions."""
+
+    wire = "asset.asset.ready"
+    subject = "asset_id"
+
+    asset_id: Id
+    project_id: Id | None = None
+    name: str
+    kind: AssetKind
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    renditions: tuple[str, ...] = ()
+
+
+class AssetFailed(Event):
+    """An asset could not be processed; its bytes are kept."""
+
+    wire = "asset.asset.failed"
+    subject = "asset_id"
+
+    asset_id: Id
+    project_id: Id | None = None
+    name: str
+    code: str
+    detail: str
+
+
+class AssetUpdated(Event):
+    """An asset was renamed, tagged or moved."""
+
+    wire = "asset.asset.updated"
+    subject = "asset_id"
+
+    asset_id: Id
+    project_id: Id | None = None
+    name: str
+    tags: tuple[str, ...] = ()
+
+
+class AssetDeleted(Event):
+    """An asset is gone."""
+
+    wire = "asset.asset.deleted"
+    subject = "asset_id"
+
+    asset_id: Id
+    project_id: Id | None = None

@@ -1,0 +1,54 @@
+"""What asset answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from contracts.asset.types import AssetKind, AssetStatus
+from contracts.base import View
+from contracts.types import Id, Instant, Revision, Sha256
+
+
+class RenditionView(View):
+    """The same picture in another size or format."""
+
+    name: str = Field(description="Size and format, e.g. `800.webp`.")
+    width: int
+    height: int
+    media_type: str
+    bytes: int
+    url: str
+
+
+class AssetErrorView(View):
+    """Why an asset failed."""
+
+    code: str
+    detail: str
+
+
+class AssetView(View):
+    """An asset. Its URLs are signed and expire; read it again for fresh ones."""
+
+    id: Id
+    name: str
+    kind: AssetKind
+    media_type: str = Field(description="Found in the bytes, whatever the upload said.")
+    bytes: int
+    sha256: Sha256
+    width: int | None = None
+    height: int | None = None
+    status: AssetStatus
+    error: AssetErrorView | None = None
+    url: str = Field(description="The original.")
+    renditions: tuple[RenditionView, ...] = ()
+    placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
+    dominant_color: str | None = Field(None, description="#rrggbb")
+    project_id: Id | None = None
+    tags: tuple[str, ...] = ()
+    rights: dict[str, Any] | None = Field(None, description="Usage rights, when recorded.")
+    versions: int = Field(1, ge=1, description="How many versions there are.")
+    created_at: Instant
+    revision: Revision

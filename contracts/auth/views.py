@@ -1,0 +1,56 @@
+"""What auth answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from contracts.base import View
+from contracts.corp.views import MembershipView
+from contracts.sealed import Sealed
+from contracts.types import Id, Instant, Revision
+
+
+class RegistrationView(View):
+    """The address that was asked for: all that may be said."""
+
+    email: str
+
+
+class TokensView(View):
+    """A new pair of tokens."""
+
+    access_token: Sealed[str] = Field(description="JWT (ES256) for the Authorization header.")
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name, not a secret
+    expires_in: int = Field(ge=1, description="Seconds the access token lives.")
+    refresh_token: Sealed[str] = Field(description="Good for one exchange.")
+    session_id: Id
+
+
+class SessionView(View):
+    """One place where a user is signed in."""
+
+    id: Id
+    address: str = Field(description="Where it was last used from.")
+    agent: str = Field(description="User-Agent it was last used with.")
+    created_at: Instant
+    used_at: Instant = Field(description="When its tokens were last exchanged.")
+    expires_at: Instant
+    current: bool = Field(description="Whether it is the session of this request.")
+
+
+class ProfileView(View):
+    """A user as auth knows them."""
+
+    id: Id
+    email: str
+    name: str
+    created_at: Instant
+    revision: Revision
+
+
+class UserView(ProfileView):
+    """The signed-in user, with what they belong to."""
+
+    memberships: tuple[MembershipView, ...] = ()

@@ -1,0 +1,16 @@
+"""Imports every contract, for whoever must know them all: relay, OpenAPI, snapshots."""
+
+from __future__ import annotations
+
+import contracts.asset.commands
+import contracts.asset.errors
+import contracts.asset.events
+import contracts.asset.views
+import contracts.auth.commands
+import contracts.auth.errors
+import contracts.auth.events
+import contracts.auth.views
+import contracts.corp.commands
+import contracts.corp.errors
+import contracts.corp.events
+import contracts.corp.views  # noqa: F401 - imported to be declared

@@ -1,0 +1,120 @@
+"""The envelope of every message: CloudEvents 1.0 in structured JSON, with our extensions.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md: extension names are
+lower-case letters and digits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field
+
+from contracts.actor import Actor
+from contracts.base import Command, Contract, Event, Message
+from contracts.permissions import Role
+from contracts.types import Instant, derived_id, new_id, now
+
+
+class Envelope(Contract):
+    """Attributes of one command or event, and its data as plain JSON."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str = Field(min_length=1, max_length=128)
+    source: str = Field(min_length=1, max_length=200)
+    type: str = Field(min_length=1, max_length=200)
+    time: Instant
+    subject: str | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataversion: int = Field(1, ge=1, description="Version of the contract of `data`.")
+    data: dict[str, Any]
+
+    org: str | None = Field(None, description="Organization the message belongs to.")
+    actor: str | None = Field(None, description="User who caused it.")
+    role: Role | None = Field(None, description="The actor's role in the organization.")
+    session: str | None = Field(None, description="The actor's session.")
+    correlationid: str | None = Field(None, description="Request that started the chain.")
+    causationid: str | None = Field(None, description="Message that caused this one.")
+    traceparent: str | None = Field(None, description="W3C trace context.")
+    replyto: str | None = Field(None, description="Channel that waits for a command's reply.")
+    revision: int | None = Field(None, description="Revision of the subject after an event.")
+
+    @classmethod
+    def of_command(
+        cls,
+        command: Command,
+        *,
+        source: str,
+        actor: Actor | None = None,
+        id: str | None = None,
+        correlationid: str | None = None,
+        causationid: str | None = None,
+        traceparent: str | None = None,
+        replyto: str | None = None,
+    ) -> Self:
+        """Wrap a command. Secrets in it are sealed by the dump."""
+        return cls(
+            id=id or new_id("cmd"),
+            source=source,
+            type=command.wire,
+            time=now(),
+            dataversion=command.wire_version,
+            data=command.model_dump(mode="json", exclude_unset=True),
+            org=actor.org if actor else None,
+            actor=actor.user if actor else None,
+            role=actor.role if actor else None,
+            session=actor.session if actor else None,
+            correlationid=correlationid,
+            causationid=causationid,
+            traceparent=traceparent,
+            replyto=replyto,
+        )
+
+    def caused_event(
+        self, event: Event, *, salt: str, revision: int | None, org: str | None
+    ) -> Envelope:
+        """The envelope of an event that handling this message caused.
+
+        Its id follows from this message's id and ``salt`` (which consumer, which event of
+        it), so handling the message again emits the same event.
+        """
+        return self._caused(event, derived_id("evt", self.id, salt)).model_copy(
+            update={
+                "subject": str(getattr(event, event.subject)),
+                "revision": revision,
+                "org": org,
+            }
+        )
+
+    def caused_command(self, command: Command, *, salt: str) -> Envelope:
+        """The envelope of a command that handling this message caused; its id as above."""
+        return self._caused(command, derived_id("cmd", self.id, salt))
+
+    def _caused(self, message: Message, id: str) -> Envelope:
+        return Envelope(
+            id=id,
+            source=f"/grid8/{message.domain()}",
+            type=message.wire,
+            time=now(),
+            dataversion=message.wire_version,
+            data=message.model_dump(mode="json", exclude_unset=True),
+            org=self.org,
+            actor=self.actor,
+            role=self.role,
+            session=self.session,
+            correlationid=self.correlationid or self.id,
+            causationid=self.id,
+            traceparent=self.traceparent,
+        )
+
+    def who(self) -> Actor | None:
+        """The actor of the message; None when nobody was signed in."""
+        if self.actor is None:
+            return None
+        return Actor(user=self.actor, session=self.session, org=self.org, role=self.role)
+
+    def wire(self) -> bytes:
+        """The structured JSON form, without absent attributes."""
+        return self.model_dump_json(exclude_none=True).encode()

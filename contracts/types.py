@@ -1,0 +1,74 @@
+"""Field types that several contracts share: ids, instants, names, addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(prefix: str) -> str:
+    """A new opaque id, ``<prefix>_<26 characters>``, ordered by creation time to the millisecond.
+
+    The second part is a ULID (48 bits of milliseconds, 80 random bits) in lower case.
+    """
+    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
+    digits = [_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5)]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def derived_id(prefix: str, source: str, salt: str = "") -> str:
+    """The id of what ``source`` causes: the same each time, so that a redelivery adds nothing.
+
+    Keeps the time of ``source``; ``salt`` tells apart several things with one cause.
+    """
+    time_part = source.partition("_")[2][:10]
+    if len(time_part) != 10 or not set(time_part) <= set(_CROCKFORD):
+        time_part = _CROCKFORD[0] * 10
+    digest = int.from_bytes(hashlib.sha256(f"{prefix} {source} {salt}".encode()).digest()[:10])
+    tail = "".join(_CROCKFORD[(digest >> shift) & 31] for shift in range(75, -1, -5))
+    return f"{prefix}_{time_part}{tail}"
+
+
+def now() -> datetime:
+    """The present instant in UTC, cut to the milliseconds that MongoDB and the API keep."""
+    instant = datetime.now(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def rfc3339(instant: datetime) -> str:
+    """``2026-11-23T10:00:00.000Z``."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _printable(text: str) -> str:
+    text = unicodedata.normalize("NFC", text)
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in text):
+        raise ValueError("must not contain control or unassigned characters")
+    return text
+
+
+Id = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]{2,12}_[A-Za-z0-9_-]{1,64}$", max_length=80)
+]
+Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Text = Annotated[str, AfterValidator(_printable)]
+Name = Annotated[
+    Text,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"\S"),
+]
+Slug = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)
+]
+Tag = Annotated[
+    Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"\S")
+]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Revision = Annotated[int, Field(ge=1, description="Counts changes; the ETag of the view.")]

@@ -1,0 +1,1 @@
+"""What Grid8 does, one folder per domain, all of the same shape."""

@@ -1,0 +1,23 @@
+"""What auth stores. Sessions are in Redis (infra/sessions.py)."""
+
+from __future__ import annotations
+
+from pymongo import ASCENDING, IndexModel
+
+from bus.documents import Aggregate
+
+
+class User(Aggregate):
+    """An account."""
+
+    email: str
+    name: str
+    password_hash: str
+    verified: bool = False
+
+    class Settings:
+        name = "users"
+        indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]  # noqa: RUF012
+
+
+DOCUMENTS: list[type[Aggregate]] = [User]

@@ -1,0 +1,54 @@
+"""Who may listen to which realtime channel: the queries of the domains that own what it is about.
+
+The notifier is given this table, because no domain imports another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from contracts.actor import Actor
+from contracts.corp.errors import OrganizationNotFound
+from contracts.errors import DomainError, ErrorKind
+from contracts.permissions import Permission
+from handlers.asset.queries import get_asset_status
+from handlers.corp.queries import find_role, get_project
+
+Authorise = Callable[[Actor, str], Awaitable[None]]
+
+
+class ChannelUnknown(DomainError):
+    """There is no such kind of channel."""
+
+    code = "realtime.channel_unknown"
+    kind = ErrorKind.NOT_FOUND
+    title = "There is no such channel"
+
+
+_BY_KIND: dict[str, tuple[Permission, Callable[[Actor, str], Awaitable[Any]]]] = {
+    "project": (Permission.PROJECT_READ, get_project),
+    "asset": (Permission.ASSET_READ, get_asset_status),
+}
+
+
+async def authorise(actor: Actor, channel: str) -> None:
+    """Raise a DomainError unless the actor may listen to ``channel`` now.
+
+    ``actor`` names user, session and organization; the role is looked up, so that the answer
+    is of this instant. Channels: ``org``, ``me``, ``project:{id}``, ``asset:{id}``.
+    """
+    role = await find_role(actor, actor.tenant)
+    if role is None:
+        raise OrganizationNotFound()
+    member = replace(actor, role=role)
+    member.require(Permission.REALTIME_SUBSCRIBE)
+    if channel in ("org", "me"):
+        return
+    kind, _, id = channel.partition(":")
+    if kind not in _BY_KIND or not id:
+        raise ChannelUnknown()
+    permission, query = _BY_KIND[kind]
+    member.require(permission)
+    await query(member, id)

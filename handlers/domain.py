@@ -1,0 +1,55 @@
+"""What every domain gives to the process that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+
+from bus.documents import Database
+from bus.handling import Handler, Observer
+from bus.publisher import Publisher
+from contracts.actor import Actor
+from contracts.base import Command, Event, Message
+from infra.breaker import Breakers
+from infra.ops import Check
+from infra.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a process has when it wires a domain."""
+
+    settings: Settings
+    redis: Redis
+    database: Database
+    publisher: Publisher
+    breakers: Breakers
+    authorise: Callable[[Actor, str], Awaitable[None]] | None = None
+    """Whether an actor may listen to a channel (handlers/channels.py); only the notifier's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain's table of contents."""
+
+    name: str
+    commands: Mapping[type[Command], Handler] = field(default_factory=dict)
+    reactions: Mapping[type[Event], Handler] = field(default_factory=dict)
+    observes: tuple[str, ...] = ()
+    """Domains all of whose events go to ``observer``."""
+    observer: Observer | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    """Dependencies of its own, for /ready."""
+
+    def table(self) -> dict[type[Message], Handler]:
+        """Message → handler, commands and reactions together."""
+        table: dict[type[Message], Handler] = dict(self.commands.items())
+        table.update(self.reactions.items())
+        return table
+
+
+Wire = Callable[[Context], AbstractAsyncContextManager[Domain]]
+"""A domain's worker.py: builds what its handlers need and takes it down again."""

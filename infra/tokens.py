@@ -1,0 +1,153 @@
+"""Access tokens: JWTs signed with ES256, and the public keys that verify them."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jose import jws, jwt
+from jose.backends.cryptography_backend import CryptographyECKey
+from jose.exceptions import JOSEError
+
+from infra.settings import AuthSettings
+
+ALGORITHM = "ES256"
+LONGEST = 4096
+"""Characters of the longest token that is looked at."""
+REMEMBERED = 10_000
+
+
+class TokenInvalid(Exception):
+    """The token is not one of ours, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid access token says."""
+
+    user: str
+    session: str
+    expires: int
+
+
+def new_private_key() -> bytes:
+    """A new P-256 key as PEM (PKCS #8)."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+class KeyRing:
+    """The keys in a folder: ``<kid>.pem`` signs and verifies, ``<kid>.pub.pem`` verifies.
+
+    The private key that is last by name signs, so a new key is added before an old one is
+    removed. Raises FileNotFoundError or ValueError when the folder has no usable key.
+    """
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self._settings = settings
+        self._public: dict[str, CryptographyECKey] = {}
+        self._private: dict[str, CryptographyECKey] = {}
+        self._seen: OrderedDict[str, Claims] = OrderedDict()
+        self._load(settings.keys_folder)
+        if not self._public:
+            raise FileNotFoundError(f"no *.pem key in {settings.keys_folder}")
+
+    def _load(self, folder: Path) -> None:
+        for path in sorted(folder.glob("*.pem")):
+            pem = path.read_bytes()
+            if path.name.endswith(".pub.pem"):
+                self._public[path.name.removesuffix(".pub.pem")] = CryptographyECKey(pem, ALGORITHM)
+                continue
+            key = serialization.load_pem_private_key(pem, password=None)
+            if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+                raise ValueError(f"{path} is not a P-256 key")
+            self._private[path.stem] = CryptographyECKey(key, ALGORITHM)
+            self._public[path.stem] = CryptographyECKey(key.public_key(), ALGORITHM)
+
+    def sign(self, user: str, session: str) -> str:
+        """A new access token. Raises LookupError when only public keys are here."""
+        if not self._private:
+            raise LookupError("there is no private key to sign with")
+        kid = max(self._private)
+        issued = int(time.time())
+        claims = {
+            "iss": self._settings.issuer,
+            "aud": self._settings.audience,
+            "sub": user,
+            "sid": session,
+            "iat": issued,
+            "nbf": issued,
+            "exp": issued + self._settings.access_ttl,
+        }
+        token: str = jwt.encode(
+            claims, self._private[kid], algorithm=ALGORITHM, headers={"kid": kid, "typ": "at+jwt"}
+        )
+        return token
+
+    def verify(self, token: str) -> Claims:
+        """What the token says. Raises TokenInvalid with a reason fit for a log."""
+        if len(token) > LONGEST:
+            raise TokenInvalid("too long")
+        claims = self._seen.get(token)
+        if claims is None:
+            claims = self._verify(token)
+            self._seen[token] = claims
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        if claims.expires <= time.time():
+            self._seen.pop(token, None)
+            raise TokenInvalid("expired")
+        return claims
+
+    def _verify(self, token: str) -> Claims:
+        try:
+            header = jws.get_unverified_header(token)
+            kid = header.get("kid")
+            if header.get("alg") != ALGORITHM or not isinstance(kid, str):
+                raise TokenInvalid("another algorithm, or no kid")
+            if header.get("crit") is not None:
+                raise TokenInvalid("a critical header that is not understood")
+            key = self._public.get(kid)
+            if key is None:
+                raise TokenInvalid("unknown kid")
+            payload = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                options={
+                    **{
+                        f"require_{name}": True
+                        for name in ("exp", "iat", "nbf", "sub", "aud", "iss")
+                    },
+                    "leeway": 0,
+                },
+            )
+            user, session, expires = payload["sub"], payload["sid"], payload["exp"]
+        except TokenInvalid:
+            raise
+        except (JOSEError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise TokenInvalid(str(error)) from error
+        if not isinstance(user, str) or not isinstance(session, str) or type(expires) is not int:
+            raise TokenInvalid("claims of the wrong type")
+        return Claims(user, session, expires)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK Set (RFC 7517)."""
+        keys = []
+        for kid, key in sorted(self._public.items()):
+            jwk = {
+                name: value.decode() if isinstance(value, bytes) else value
+                for name, value in key.to_dict().items()  # type: ignore[no-untyped-call]
+            }
+            keys.append({**jwk, "kid": kid, "use": "sig", "alg": ALGORITHM})
+        return {"keys": keys}

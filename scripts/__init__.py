@@ -1,0 +1,1 @@
+"""What people run: ``./scripts/up``, ``./scripts/test`` and the ``grid8`` command line."""
