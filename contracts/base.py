@@ -31,6 +31,15 @@ IfRevision = Annotated[
 ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def absent() -> Any:
+    """Default of a field that may be left out but may not be null: PATCH changes what is named."""
+    return Field(default=None, json_schema_extra=_without_default)
+
+
 class View(Contract):
     """What a query or a command answers."""
 

@@ -206,7 +206,11 @@ def _decoded(head: bytes) -> str | None:
         except UnicodeDecodeError:
             continue
         controls = sum(1 for c in text if c < " " and c not in "\t\n\r\f\x1b")
-        return text if controls == 0 else None
+        # Text in an old code page still has its spaces and line ends in ASCII.
+        plain = sum(1 for c in text if c < "\x80")
+        if controls or (encoding == "cp1252" and plain * 20 < len(text)):
+            return None
+        return text
     return None
 
 

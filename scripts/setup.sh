@@ -125,7 +125,6 @@ _apt_install() {
     [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null 2>&1 || return 1
     echo "Installing $* …"
     export DEBIAN_FRONTEND=noninteractive
-    _quietly apt-get install -y -qq --no-install-recommends "$@" && return 0
     _quietly apt-get update -qq && _quietly apt-get install -y -qq --no-install-recommends "$@"
 }
 

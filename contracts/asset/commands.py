@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from contracts.asset.types import AssetKind, Tags
-from contracts.base import Command, IfRevision
+from contracts.base import Command, IfRevision, absent
 from contracts.types import Id, Name, Sha256
 
 
@@ -32,8 +32,8 @@ class UpdateAsset(Command):
     wire = "asset.asset.update"
 
     asset: Id
-    name: Name | None = None
-    tags: Tags | None = None
+    name: Name = absent()
+    tags: Tags = absent()
     project_id: Id | None = None
     if_revision: IfRevision = None
 
@@ -64,3 +64,21 @@ class SweepBlob(Command):
 
     organization_id: Id
     blob_id: Id
+
+
+class DetachProject(Command):
+    """Take assets out of a project that is gone, some at a time."""
+
+    wire = "asset.project.detach"
+    lane = "slow"
+
+    project_id: Id
+
+
+class PurgeAssets(Command):
+    """Remove the assets of an organization that is gone, some at a time."""
+
+    wire = "asset.organization.purge"
+    lane = "slow"
+
+    organization_id: Id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.auth.types import Email
-from contracts.base import Command, IfRevision
+from contracts.base import Command, IfRevision, absent
 from contracts.permissions import Role
 from contracts.types import Id, Name, Slug
 
@@ -24,8 +24,8 @@ class UpdateOrganization(Command):
 
     wire = "corp.organization.update"
 
-    name: Name | None = None
-    slug: Slug | None = None
+    name: Name = absent()
+    slug: Slug = absent()
     if_revision: IfRevision = None
 
 
@@ -79,7 +79,7 @@ class UpdateBrand(Command):
     wire = "corp.brand.update"
 
     brand: Id
-    name: Name | None = None
+    name: Name = absent()
     if_revision: IfRevision = None
 
 
@@ -107,8 +107,8 @@ class UpdateProject(Command):
     wire = "corp.project.update"
 
     project: Id
-    name: Name | None = None
-    status: Literal["active", "archived"] | None = None
+    name: Name = absent()
+    status: Literal["active", "archived"] = absent()
     if_revision: IfRevision = None
 
 

@@ -17,7 +17,7 @@ class User(Aggregate):
 
     class Settings:
         name = "users"
-        indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]  # noqa: RUF012
+        indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]
 
 
 DOCUMENTS: list[type[Aggregate]] = [User]

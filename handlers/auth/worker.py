@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from bus.handling import Handler
 from contracts.auth.commands import (
     OpenSession,
     RefreshSession,
@@ -13,11 +14,14 @@ from contracts.auth.commands import (
     RevokeSessions,
     UpdateProfile,
 )
+from contracts.base import Event
 from handlers.auth.handlers import AuthHandlers
 from handlers.domain import Context, Domain
 from infra.passwords import Passwords
 from infra.secrets import open_sessions
 from infra.tokens import KeyRing
+
+REACTIONS: dict[type[Event], Handler] = {}
 
 
 @asynccontextmanager

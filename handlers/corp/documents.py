@@ -18,7 +18,7 @@ class Organization(Aggregate):
 
     class Settings:
         name = "organizations"
-        indexes = [IndexModel([("slug", ASCENDING)], unique=True, name="slug")]  # noqa: RUF012
+        indexes = [IndexModel([("slug", ASCENDING)], unique=True, name="slug")]
 
 
 class Membership(Aggregate):
@@ -32,7 +32,7 @@ class Membership(Aggregate):
 
     class Settings:
         name = "memberships"
-        indexes = [  # noqa: RUF012
+        indexes = [
             IndexModel([("organization_id", ASCENDING), ("_id", ASCENDING)], name="members"),
             IndexModel([("user_id", ASCENDING)], name="of_user"),
         ]
@@ -46,7 +46,7 @@ class Person(Aggregate):
 
     class Settings:
         name = "corp_people"
-        indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]  # noqa: RUF012
+        indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]
 
 
 class Brand(Aggregate):
@@ -58,7 +58,7 @@ class Brand(Aggregate):
 
     class Settings:
         name = "brands"
-        indexes = [  # noqa: RUF012
+        indexes = [
             IndexModel(
                 [("organization_id", ASCENDING), ("name_key", ASCENDING)], unique=True, name="name"
             ),
@@ -77,7 +77,7 @@ class Project(Aggregate):
 
     class Settings:
         name = "projects"
-        indexes = [  # noqa: RUF012
+        indexes = [
             IndexModel(
                 [("brand_id", ASCENDING), ("name_key", ASCENDING)], unique=True, name="name"
             ),

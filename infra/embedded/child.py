@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -52,17 +53,17 @@ class Process:
 def die_with_parent() -> Callable[[], None]:
     """A ``preexec_fn`` (or process pool initializer) that has the kernel kill the child with its parent.
 
-    Call it in the parent. Only Linux can; elsewhere it does nothing.
+    Call it in the parent, and start the child from a thread that lives as long as the
+    parent: the kernel goes by the thread. Only Linux can; elsewhere it does nothing.
     """
-    parent = os.getpid()
+    return functools.partial(_arm, os.getpid())
 
-    def arm() -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(1)
 
-    return arm
+def _arm(parent: int) -> None:
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 class Child:
@@ -199,7 +200,8 @@ class Child:
         with contextlib.suppress(OSError), self.log.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 64 * 1024))
             lines = log.read().decode(errors="replace").splitlines()
-            lines = [line.rstrip() for line in lines if line.strip()]
+            # A traceback's underlining says nothing without its place on the screen.
+            lines = [line.rstrip() for line in lines if line.strip(" ^~")]
             marked = [line for line in lines if _is_error(line)]
             return "\n".join(f"  {line[:400]}" for line in (marked or lines)[-count:])
         return ""

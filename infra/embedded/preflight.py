@@ -65,10 +65,11 @@ def check_ports(layout: Layout, *, servers_only: bool = False) -> None:
     if layout.owns_redis:
         wanted.append(("Valkey", "127.0.0.1", layout.redis_port, "GRID8_UP__REDIS_PORT"))
     seen: dict[int, str] = {}
-    for who, host, port, variable in wanted:
+    for _, _, port, variable in wanted:
         if port in seen:
             raise CannotStartError(f"{seen[port]} and {variable} both say port {port}; move one.")
         seen[port] = variable
+    for who, host, port, variable in wanted:
         try:
             free = is_free(host, port)
         except OSError as error:

@@ -116,7 +116,7 @@ class Calls:
     async def _again(self, once: Any) -> Any:
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._settings.attempts),
-            wait=wait_exponential_jitter(initial=0.1, max=5.0, jitter=0.2),
+            wait=wait_exponential_jitter(multiplier=0.1, max=5.0, jitter=0.2),
             retry=retry_if_exception_type(Transient),
             reraise=True,
         )

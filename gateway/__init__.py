@@ -1,0 +1,1 @@
+"""The thin edge: one table of routes, and what turns a request into a command or a query."""

@@ -1,0 +1,300 @@
+"""From a request to a command or a query, and from its outcome to a response."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+from redis.exceptions import RedisError
+
+from bus import streams
+from bus.middleware import current_traceparent
+from bus.outcomes import find_outcome
+from bus.paging import Cursor
+from bus.replies import Outcome
+from contracts.actor import Actor
+from contracts.base import Command
+from contracts.envelope import Envelope
+from contracts.errors import DomainError, Failure, FieldError
+from contracts.sealed import OPEN, REVEAL
+from contracts.types import new_id
+from gateway.errors import (
+    DependencyDown,
+    IfMatchMalformed,
+    ReferenceUnknown,
+    ReplyLate,
+    RouteUnknown,
+    ValidationFailed,
+)
+from gateway.idempotency import KEPT, Answer, Claim
+from gateway.limits import parse_object, parse_parameters, read_body
+from gateway.problems import MEDIA_TYPE, STATUS, invalid, problem_body
+from gateway.state import Gateway
+from gateway.table import Route, has_secrets
+
+SOURCE = "/grid8/gateway"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
+    """Answer one request. Raises DomainError for whatever is wrong with it."""
+    actor = await gateway.auth.actor(request, route.allow)
+    if any(
+        not _ID.fullmatch(request.match_info[name])
+        for name in route.in_path
+        if name not in ("key", "code")
+    ):
+        raise RouteUnknown("An id in the address is not one.")
+    if route.kind == "query":
+        return await _answer_query(request, route, actor)
+    if route.kind == "command":
+        body = await read_body(request, gateway.settings.gateway.body_limit)
+        parse_parameters(request, None)
+        command = await _command_of(request, route, actor, body)
+        print_of_request = (request.method, request.path, body)
+        return await carry_out(request, route, gateway, actor, command, print_of_request)
+    assert route.function is not None
+    answer: web.StreamResponse = await route.function(request, gateway, actor)
+    return answer
+
+
+async def _answer_query(request: web.Request, route: Route, actor: Actor | None) -> web.Response:
+    assert route.function is not None
+    assert route.parameters is not None
+    given = parse_parameters(request, route.parameters)
+    if "limit" in route.parameters.model_fields:
+        given["cursor"] = Cursor(
+            limit=given.pop("limit"), cursor=given.pop("cursor"), sort=given.pop("sort")
+        )
+    path = {name: request.match_info[name] for name in route.in_path if name != "org"}
+    view: BaseModel = await route.function(actor, **path, **given)
+    return respond(request, route.status, view.model_dump(mode="json"))
+
+
+def respond(
+    request: web.Request,
+    status: int,
+    body: dict[str, Any] | None,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """A JSON response with its ETag; 304 when a GET named the same one."""
+    more = dict(headers or {})
+    if body is not None and isinstance(body.get("revision"), int):
+        more["ETag"] = f'"{body["revision"]}"'
+        if request.method in ("GET", "HEAD") and more["ETag"] in re.split(
+            r"\s*,\s*", request.headers.get("If-None-Match", "")
+        ):
+            return web.Response(status=304, headers=more)
+    if body is None:
+        return web.Response(status=status, headers=more)
+    return web.Response(
+        body=to_json(body), status=status, headers=more, content_type="application/json"
+    )
+
+
+async def _command_of(
+    request: web.Request, route: Route, actor: Actor | None, body: bytes
+) -> Command:
+    contract = route.contract
+    assert contract is not None
+    given = parse_object(request, body)
+    allowed = route.body_fields()
+    unknown = [name for name in given if name not in allowed]
+    if unknown:
+        raise ValidationFailed(
+            "The body has unknown fields.",
+            errors=[
+                FieldError(
+                    pointer=f"/{name}"[:200], code="extra_forbidden", detail="is not known here"
+                )
+                for name in unknown[:50]
+            ],
+        )
+    if route.method == "PATCH" and not given:
+        raise ValidationFailed("Name at least one field to change.")
+    fields = dict(given)
+    fields.update({name: request.match_info[name] for name in route.in_path if name != "org"})
+    for name, what in route.injected().items():
+        value = _from_request(request, what)
+        if value is not None:
+            fields[name] = value
+    try:
+        command = contract.model_validate_json(to_json(fields), strict=True)
+    except ValidationError as error:
+        raise _blame(error, route) from error
+    await check_references(route, actor, given)
+    return command
+
+
+def _blame(error: ValidationError, route: Route) -> DomainError:
+    """An id in the path that cannot be one means that there is no such thing."""
+    if any(each["loc"] and each["loc"][0] in route.in_path for each in error.errors()):
+        return RouteUnknown("An id in the address is not one.")
+    return invalid(error)
+
+
+async def check_references(route: Route, actor: Actor | None, given: dict[str, Any]) -> None:
+    """Raise ReferenceUnknown when a field names what the actor cannot see."""
+    for name, find in route.references.items():
+        value = given.get(name)
+        if not isinstance(value, str) or actor is None:
+            continue
+        try:
+            await find(actor, value)
+        except DomainError as error:
+            detail = error.detail
+            raise ReferenceUnknown(
+                f"/{name}: {detail}",
+                errors=[FieldError(pointer=f"/{name}", code=error.code, detail=detail)],
+            ) from error
+
+
+def _from_request(request: web.Request, what: str) -> Any:
+    if what == "address":
+        return request["address"]
+    if what == "agent":
+        return request.headers.get("User-Agent", "")[:512].encode("ascii", "replace").decode()
+    value = request.headers.get("If-Match")
+    if value is None or value.strip() == "*":
+        return None
+    named = re.fullmatch(r'\s*"(\d{1,15})"\s*', value)
+    if named is None:
+        raise IfMatchMalformed()
+    return int(named[1])
+
+
+async def carry_out(
+    request: web.Request,
+    route: Route,
+    gateway: Gateway,
+    actor: Actor | None,
+    command: Command,
+    print_of_request: tuple[bytes | str, ...],
+) -> web.Response:
+    """Send a command, wait for its outcome, answer; once per Idempotency-Key."""
+    id = new_id("cmd")
+    claim: Claim | None = None
+    key = request.headers.get("Idempotency-Key")
+    if key is not None:
+        caller = actor.user if actor else f"address {request['address']}"
+        fingerprint = gateway.idempotency.fingerprint(*print_of_request)
+        claim = await gateway.idempotency.claim(caller, key, fingerprint, id)
+        if claim.answer is not None:
+            return render(request, route, claim.answer, {"Idempotent-Replayed": "true"})
+        id = claim.command
+    try:
+        answer = await _send(request, route, gateway, actor, command, id)
+    except ReplyLate:
+        raise  # it may yet be carried out: the key stays with its command
+    except DomainError:
+        if claim is not None and claim.fresh:
+            await gateway.idempotency.release(claim)
+        raise
+    if claim is not None:
+        await gateway.idempotency.answered(claim, answer)
+    if actor is not None and route.present is not None and answer.status < 300 and answer.body:
+        view = await route.present(actor, answer.body)
+        return respond(request, answer.status, view.model_dump(mode="json"), answer.headers)
+    return render(request, route, answer)
+
+
+async def _send(
+    request: web.Request,
+    route: Route,
+    gateway: Gateway,
+    actor: Actor | None,
+    command: Command,
+    id: str,
+) -> Answer:
+    envelope = Envelope.of_command(
+        command,
+        source=SOURCE,
+        actor=actor,
+        id=id,
+        correlationid=request["id"],
+        traceparent=current_traceparent() or request.get("traceparent"),
+        replyto=gateway.replies.channel,
+    )
+    hurried = actor is not None and _prefers_async(request)
+    publisher = gateway.context.publisher
+    try:
+        async with gateway.replies.expect(id) as future:
+            if hurried:
+                await _remember(gateway, id, actor)
+                await publisher.send_durably(envelope)
+                return _accepted(id, {"Preference-Applied": "respond-async"})
+            await publisher.send(envelope)
+            try:
+                async with asyncio.timeout(gateway.settings.gateway.reply_timeout):
+                    return _answer_of(await future, route, request)
+            except TimeoutError:
+                pass
+        outcome = await find_outcome(gateway.context.database, id, [command.domain()])
+        if outcome is not None:
+            return _answer_of(outcome, route, request)
+        if actor is None:
+            # Nobody could prove later that the outcome is theirs to read.
+            raise ReplyLate(retry_after=5)
+        await _remember(gateway, id, actor)
+        return _accepted(id)
+    except (RedisError, OSError) as error:
+        raise DependencyDown("The command could not be queued.", retry_after=5) from error
+
+
+async def _remember(gateway: Gateway, id: str, actor: Actor | None) -> None:
+    user = actor.user if actor else ""
+    await gateway.context.publisher.pipeline.execute("SET", streams.accepted(id), user, "EX", KEPT)
+
+
+def _accepted(id: str, headers: dict[str, str] | None = None) -> Answer:
+    url = f"/v1/commands/{id}"
+    return Answer(202, {"Location": url, **(headers or {})}, {"command_id": id, "status_url": url})
+
+
+def _prefers_async(request: web.Request) -> bool:
+    preferences = ",".join(request.headers.getall("Prefer", []))
+    return any(
+        part.partition(";")[0].strip().lower() == "respond-async" for part in preferences.split(",")
+    )
+
+
+def _answer_of(outcome: Outcome, route: Route, request: web.Request) -> Answer:
+    if outcome.failure is not None:
+        return failed_answer(outcome.failure, request["id"])
+    headers = {}
+    if route.location is not None and outcome.result is not None:
+        headers["Location"] = route.location.format(**{**outcome.result, **request.match_info})
+    return Answer(route.status, headers, outcome.result)
+
+
+def failed_answer(failure: Failure, request_id: str) -> Answer:
+    """The answer that tells of a failure."""
+    return Answer(STATUS[failure.kind], {}, problem_body(failure, request_id), problem=True)
+
+
+def render(
+    request: web.Request,
+    route: Route,
+    answer: Answer,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """The response of an answer; secrets are revealed here and nowhere else."""
+    more = {**answer.headers, **(headers or {})}
+    if answer.problem:
+        assert answer.body is not None
+        if answer.status == 401:
+            more["WWW-Authenticate"] = f'Bearer realm="grid8", error="{answer.body["code"]}"'
+        return web.Response(
+            body=to_json(answer.body), status=answer.status, headers=more, content_type=MEDIA_TYPE
+        )
+    body = answer.body
+    if body is not None and answer.status != 202 and has_secrets(route.answers):
+        assert route.answers is not None
+        view = route.answers.model_validate(body, context=OPEN)
+        body = from_json(view.model_dump_json(context=REVEAL))
+        more["Cache-Control"] = "no-store"
+    return respond(request, answer.status, body, more)

@@ -1,0 +1,90 @@
+"""Reading bodies and parameters: bounded, strict, with an error for each way to be wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from contracts.errors import FieldError
+from gateway.errors import (
+    BodyMalformed,
+    BodyTooLarge,
+    MediaTypeUnsupported,
+    RequestMalformed,
+    ValidationFailed,
+)
+from gateway.problems import invalid
+
+BODY_TIMEOUT = 30.0
+"""Seconds a JSON body may take to arrive."""
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises BodyTooLarge past ``limit`` bytes, without reading on."""
+    if request.content_length is not None and request.content_length > limit:
+        raise BodyTooLarge(f"At most {limit} bytes are taken here.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.content.iter_chunked(64 * 1024):
+                body += chunk
+                if len(body) > limit:
+                    raise BodyTooLarge(f"At most {limit} bytes are taken here.")
+    except TimeoutError as error:
+        raise RequestMalformed("The body did not arrive in time.") from error
+    except web.RequestPayloadError as error:
+        raise RequestMalformed("The body could not be read to its end.") from error
+    return bytes(body)
+
+
+def parse_object(request: web.Request, body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; an absent body is an empty object."""
+    if not body:
+        return {}
+    if request.content_type != "application/json":
+        raise MediaTypeUnsupported("Send Content-Type: application/json.")
+    if (request.charset or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8"):
+        raise MediaTypeUnsupported("JSON is UTF-8 (RFC 8259).")
+    try:
+        parsed = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise BodyMalformed(f"{str(error).capitalize()[:200]}.") from error
+    if not isinstance(parsed, dict):
+        raise ValidationFailed(
+            "The body must be a JSON object.",
+            errors=[FieldError(pointer="", code="object_type", detail="must be an object")],
+        )
+    return parsed
+
+
+def parse_parameters(request: web.Request, model: type[BaseModel] | None) -> dict[str, Any]:
+    """The query parameters by name, validated. Unknown and repeated ones are refused."""
+    names = list(request.query)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValidationFailed(
+            "A query parameter may be given once.",
+            errors=[
+                FieldError(pointer=name[:200], code="repeated", detail="given more than once")
+                for name in repeated
+            ],
+        )
+    if model is None:
+        if not names:
+            return {}
+        raise ValidationFailed(
+            "This address takes no query parameters.",
+            errors=[
+                FieldError(pointer=name[:200], code="extra_forbidden", detail="is not known here")
+                for name in names
+            ],
+        )
+    try:
+        found = model.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise invalid(error, prefix="") from error
+    return {name: getattr(found, name) for name in model.model_fields}

@@ -1,0 +1,76 @@
+"""What the gateway's routes share, made once at start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from infra.tickets import TicketStore
+
+from bus.replies import Replies
+from gateway.auth import Authenticator
+from gateway.idempotency import Idempotency
+from handlers.asset.queries import use_signer
+from handlers.domain import Context
+from handlers.runtime import DOMAINS, connected, init_documents
+from infra.object_store import ObjectStore, open_store
+from infra.secrets import file_signer, fingerprint_key, open_sessions
+from infra.sessions import SessionStore
+from infra.settings import Settings
+from infra.signing import FileSigner
+from infra.tokens import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Connections and services of one gateway process."""
+
+    settings: Settings
+    context: Context
+    replies: Replies
+    keys: KeyRing
+    sessions: SessionStore
+    auth: Authenticator
+    idempotency: Idempotency
+    store: ObjectStore
+    signer: FileSigner
+    tickets: TicketStore
+
+
+GATEWAY = web.AppKey("gateway", Gateway)
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Connect; raises when Redis cannot be subscribed to or a key is missing."""
+    keys = KeyRing(settings.auth)
+    async with connected(settings, "gateway") as context:
+        await init_documents(context.database, DOMAINS)
+        sessions = open_sessions(context.redis, settings)
+        replies = Replies(context.redis)
+        store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
+        use_signer(file_signer(settings))
+        await replies.start()
+        await store.start()
+        try:
+            yield Gateway(
+                settings=settings,
+                context=context,
+                replies=replies,
+                keys=keys,
+                sessions=sessions,
+                auth=Authenticator(keys, sessions, believe=settings.auth.session_cache),
+                idempotency=Idempotency(
+                    context.redis,
+                    fingerprint_key(settings),
+                    patience=settings.gateway.reply_timeout + 2,
+                ),
+                store=store,
+                signer=file_signer(settings),
+                tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
+            )
+        finally:
+            await store.close()
+            await replies.close()

@@ -1,0 +1,220 @@
+"""What a route is. ``allow`` has no default: a route cannot be written without its permission."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal, get_origin
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, create_model
+
+from bus.paging import Cursor
+from contracts.actor import Actor
+from contracts.base import Command, FromRequest, View
+from contracts.permissions import Permission
+from contracts.sealed import Sealed
+
+
+class Access(Enum):
+    """For routes outside of any organization."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed_in"
+
+
+Allow = Permission | Access
+Present = Callable[[Actor, Any], Awaitable[View]]
+Reference = Callable[[Actor, str], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table, with what dispatch and OpenAPI need derived from it."""
+
+    method: str
+    path: str
+    kind: Literal["command", "query", "custom"]
+    allow: Allow
+    operation: str
+    summary: str
+    answers: type[View] | None
+    status: int
+    contract: type[Command] | None = None
+    function: Callable[..., Awaitable[Any]] | None = None
+    parameters: type[BaseModel] | None = None
+    """The query parameters, as a model that refuses unknown ones."""
+    location: str | None = None
+    present: Present | None = None
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    media: Mapping[str, Any] = field(default_factory=dict)
+    """Request media types of a custom route, as OpenAPI shows them."""
+    produces: str = "application/json"
+
+    @property
+    def in_path(self) -> list[str]:
+        """Names of the path parameters."""
+        return re.findall(r"{(\w+)", self.path)
+
+    @property
+    def tenant(self) -> bool:
+        """Whether it acts in the organization named by ``{org}``."""
+        return isinstance(self.allow, Permission)
+
+    def body_fields(self) -> list[str]:
+        """Fields of the command that the body may give."""
+        if self.contract is None:
+            return []
+        return [
+            name
+            for name, info in self.contract.model_fields.items()
+            if name not in self.in_path
+            and not any(isinstance(each, FromRequest) for each in info.metadata)
+        ]
+
+    def injected(self) -> dict[str, str]:
+        """Fields of the command that come from the request itself: name → what."""
+        if self.contract is None:
+            return {}
+        return {
+            name: each.what
+            for name, info in self.contract.model_fields.items()
+            for each in info.metadata
+            if isinstance(each, FromRequest)
+        }
+
+
+def command(
+    method: str,
+    path: str,
+    contract: type[Command],
+    *,
+    allow: Allow,
+    answers: type[View] | None = None,
+    status: int | None = None,
+    location: str | None = None,
+    present: Present | None = None,
+    references: Mapping[str, Reference] | None = None,
+) -> Route:
+    """A request that becomes a command. ``location`` is formatted with the answer's fields."""
+    return Route(
+        method=method,
+        path=path,
+        kind="command",
+        allow=allow,
+        operation=contract.__name__[0].lower() + contract.__name__[1:],
+        summary=_summary(contract),
+        answers=answers,
+        status=status or (204 if answers is None else 201 if location else 200),
+        contract=contract,
+        location=location,
+        present=present,
+        references=references or {},
+    )
+
+
+def query(
+    path: str,
+    function: Callable[..., Awaitable[Any]],
+    *,
+    allow: Allow,
+    answers: type[View],
+) -> Route:
+    """A GET answered by a query: path and query parameters are the function's own."""
+    route = Route(
+        method="GET",
+        path=path,
+        kind="query",
+        allow=allow,
+        operation=_camel(function.__name__),
+        summary=_summary(function),
+        answers=answers,
+        status=200,
+        function=function,
+        parameters=_parameters(function, set(re.findall(r"{(\w+)", path))),
+    )
+    if isinstance(allow, Permission) and "{org}" not in path:
+        raise TypeError(f"{path} needs {{org}} for the permission {allow.value}")
+    return route
+
+
+def custom(
+    method: str,
+    path: str,
+    function: Callable[..., Awaitable[web.StreamResponse]],
+    *,
+    allow: Allow,
+    answers: type[View] | None = None,
+    status: int = 200,
+    parameters: type[BaseModel] | None = None,
+    media: Mapping[str, Any] | None = None,
+    produces: str = "application/json",
+) -> Route:
+    """A request that is neither: ``function(request, gateway, actor)`` answers itself."""
+    return Route(
+        method=method,
+        path=path,
+        kind="custom",
+        allow=allow,
+        operation=_camel(function.__name__),
+        summary=_summary(function),
+        answers=answers,
+        status=status,
+        function=function,
+        parameters=parameters,
+        media=media or {},
+        produces=produces,
+    )
+
+
+def has_secrets(view: type[BaseModel] | None) -> bool:
+    """Whether a view carries sealed fields, to be revealed to its addressee only."""
+    if view is None:
+        return False
+    return any(
+        get_origin(info.annotation) is Sealed or info.annotation is Sealed
+        for info in view.model_fields.values()
+    )
+
+
+def is_page(view: type[BaseModel] | None) -> bool:
+    """Whether an answer is one page of a list."""
+    return view is not None and "next_cursor" in view.model_fields
+
+
+def _parameters(
+    function: Callable[..., Awaitable[Any]], in_path: set[str]
+) -> type[BaseModel] | None:
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+        if name in in_path:
+            continue
+        if hints[name] is Cursor:
+            fields.update(
+                {
+                    key: (typing.get_type_hints(Cursor, include_extras=True)[key], info)
+                    for key, info in Cursor.model_fields.items()
+                }
+            )
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[name] = (hints[name], default)
+    return create_model(
+        f"{function.__name__}_parameters",
+        __config__=ConfigDict(extra="forbid", hide_input_in_errors=True),
+        **fields,
+    )
+
+
+def _summary(thing: Any) -> str:
+    return (inspect.getdoc(thing) or thing.__name__).split("\n")[0]
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.strip("_").split("_")
+    return head + "".join(word.title() for word in rest)

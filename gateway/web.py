@@ -1,0 +1,168 @@
+"""Pages and documents about the interface: /openapi.json, /docs, /problems/{code}."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+from aiohttp import web
+
+import contracts.catalog  # noqa: F401 - every error must be known here
+from contracts.base import View
+from contracts.errors import DomainError
+from gateway.dispatch import respond
+from gateway.errors import RouteUnknown
+from gateway.limits import parse_parameters
+from gateway.problems import STATUS
+from gateway.state import Gateway
+
+OPENAPI = web.AppKey("openapi", dict[str, Any])
+
+
+class ProblemKindView(View):
+    """What an error code means."""
+
+    code: str
+    title: str
+    status: int
+
+
+async def get_openapi(request: web.Request, _: Gateway, __: None) -> web.Response:
+    """This interface as OpenAPI 3.1."""
+    parse_parameters(request, None)
+    return respond(request, 200, request.app[OPENAPI])
+
+
+async def get_problem_kind(request: web.Request, _: Gateway, __: None) -> web.Response:
+    """What the type of a problem means."""
+    parse_parameters(request, None)
+    found = DomainError.all().get(request.match_info["code"])
+    if found is None:
+        raise RouteUnknown("There is no problem with this code.")
+    view = ProblemKindView(code=found.code, title=found.title, status=STATUS[found.kind])
+    return respond(request, 200, view.model_dump(mode="json"))
+
+
+async def get_docs(request: web.Request, _: Gateway, __: None) -> web.Response:
+    """This interface as a page for people."""
+    parse_parameters(request, None)
+    return web.Response(
+        text=docs_page(request.app[OPENAPI]),
+        content_type="text/html",
+        headers={
+            "Content-Security-Policy": (
+                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+                "base-uri 'none'; form-action 'none'"
+            )
+        },
+    )
+
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#2563eb}
+*{box-sizing:border-box}
+body{font:15px/1.55 system-ui,sans-serif;margin:0;display:grid;grid-template-columns:16rem 1fr}
+nav{border-right:1px solid var(--line);padding:1.5rem 1rem;position:sticky;top:0;height:100vh;
+overflow:auto;font-size:13px}
+nav h2{font-size:12px;text-transform:uppercase;letter-spacing:.06em;margin:1.2rem 0 .3rem;opacity:.7}
+nav a{display:block;color:inherit;text-decoration:none;padding:.1rem 0}
+nav a:hover{color:var(--accent)}
+main{padding:2rem 2.5rem 6rem;max-width:62rem;min-width:0}
+h1{margin:0 0 .5rem}h2.tag{margin:2.5rem 0 .5rem;text-transform:capitalize}
+details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0;background:var(--soft)}
+summary{cursor:pointer;padding:.6rem .9rem;display:flex;gap:.8rem;align-items:baseline;flex-wrap:wrap}
+summary code{font-size:14px}summary span{opacity:.75}
+.m{font:700 12px ui-monospace,monospace;min-width:4.2rem;color:var(--accent)}
+.in{padding:0 1rem 1rem}table{border-collapse:collapse;width:100%;font-size:13.5px}
+td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid var(--line);vertical-align:top}
+pre{overflow:auto;background:var(--soft);border:1px solid var(--line);border-radius:6px;
+padding:.7rem;font-size:12.5px}
+@media(max-width:800px){body{display:block}nav{display:none}main{padding:1rem}}
+"""
+
+
+def docs_page(document: dict[str, Any]) -> str:
+    """The OpenAPI document as one page of HTML, without scripts."""
+    by_tag: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            by_tag.setdefault(operation["tags"][0], []).append((method.upper(), path, operation))
+    links = "".join(
+        f"<h2>{escape(tag)}</h2>"
+        + "".join(
+            f'<a href="#{escape(operation["operationId"])}">{escape(operation["summary"][:48])}</a>'
+            for _, _, operation in operations
+        )
+        for tag, operations in by_tag.items()
+    )
+    sections = "".join(
+        f'<h2 class="tag">{escape(tag)}</h2>'
+        + "".join(_operation(*each, document=document) for each in operations)
+        for tag, operations in by_tag.items()
+    )
+    info = document["info"]
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(info['title'])} API</title><style>{_STYLE}</style>"
+        f"<nav><strong>Grid8 API</strong> {escape(info['version'])}{links}</nav>"
+        f"<main><h1>Grid8 API</h1><p>{escape(info['description'])}</p>"
+        f'<p>Machine-readable: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1). '
+        f"Server: <code>{escape(document['servers'][0]['url'])}</code></p>{sections}</main></html>"
+    )
+
+
+def _operation(
+    method: str, path: str, operation: dict[str, Any], *, document: dict[str, Any]
+) -> str:
+    parts = [
+        f"<p>{escape(operation.get('description', 'Public.' if not operation['security'] else 'Needs a signed-in user.'))}</p>"
+    ]
+    if operation["parameters"]:
+        rows = "".join(
+            f"<tr><td><code>{escape(each['name'])}</code></td><td>{escape(each['in'])}</td>"
+            f"<td>{escape(_type(each['schema']))}{'' if each.get('required') else ', optional'}</td>"
+            f"<td>{escape(each.get('description', ''))}</td></tr>"
+            for each in operation["parameters"]
+        )
+        parts.append(f"<table><tr><th>Parameter<th>In<th>Type<th></tr>{rows}</table>")
+    content = operation.get("requestBody", {}).get("content", {})
+    for media_type, body in content.items():
+        parts.append(f"<h4>Body: {escape(media_type)}</h4>{_schema(body['schema'], document)}")
+    rows = "".join(
+        f"<tr><td><code>{escape(status)}</code></td><td>{escape(answer['description'])}</td>"
+        f"<td>{_answer_type(answer)}</td></tr>"
+        for status, answer in operation["responses"].items()
+    )
+    parts.append(f"<h4>Answers</h4><table>{rows}</table>")
+    for answer in operation["responses"].values():
+        for media_type, body in answer.get("content", {}).items():
+            if media_type == "application/json" and "$ref" in body["schema"]:
+                parts.append(_schema(body["schema"], document))
+    return (
+        f'<details id="{escape(operation["operationId"])}"><summary>'
+        f'<span class="m">{method}</span><code>{escape(path)}</code>'
+        f"<span>{escape(operation['summary'])}</span></summary>"
+        f'<div class="in">{"".join(parts)}</div></details>'
+    )
+
+
+def _answer_type(answer: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{escape(media_type)} <code>{escape(body['schema'].get('$ref', '').rpartition('/')[2])}</code>"
+        for media_type, body in answer.get("content", {}).items()
+    )
+
+
+def _schema(schema: dict[str, Any], document: dict[str, Any]) -> str:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found = document["components"]["schemas"].get(name, schema)
+    title = f"<p><code>{escape(name)}</code></p>" if name else ""
+    return f"{title}<pre>{escape(json.dumps(found, indent=2, ensure_ascii=False))}</pre>"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    return str(schema.get("const", schema.get("type", "any")))

@@ -1,0 +1,81 @@
+"""What asset stores. Bytes and renditions are in the object store."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from bus.documents import Aggregate
+from contracts.asset.types import AssetKind, AssetStatus
+
+
+class StoredRendition(BaseModel):
+    """One rendition in the object store."""
+
+    name: str
+    key: str
+    width: int
+    height: int
+    media_type: str
+    bytes: int
+
+
+class Media(BaseModel):
+    """What looking into some bytes has found: a picture's sizes, or why it is none."""
+
+    pipeline: int
+    width: int | None = None
+    height: int | None = None
+    placeholder: str | None = None
+    dominant_color: str | None = None
+    renditions: list[StoredRendition] = []
+    error_code: str | None = None
+    error_detail: str | None = None
+
+
+class Blob(Aggregate):
+    """Bytes an organization has stored, once however many of its assets have them."""
+
+    organization_id: str
+    sha256: str
+    bytes: int
+    media_type: str
+    references: int = 1
+    media: Media | None = None
+
+    class Settings:
+        name = "blobs"
+        indexes = [
+            IndexModel(
+                [("organization_id", ASCENDING), ("sha256", ASCENDING)], unique=True, name="bytes"
+            )
+        ]
+
+
+class Asset(Aggregate):
+    """A file in an organization's library."""
+
+    organization_id: str
+    project_id: str | None = None
+    blob_id: str
+    name: str
+    kind: AssetKind
+    media_type: str
+    bytes: int
+    sha256: str
+    tags: list[str] = []
+    status: AssetStatus = "processing"
+    media: Media | None = None
+
+    class Settings:
+        name = "assets"
+        indexes = [
+            IndexModel([("organization_id", ASCENDING), ("_id", DESCENDING)], name="list"),
+            IndexModel([("organization_id", ASCENDING), ("project_id", ASCENDING)], name="project"),
+            IndexModel([("organization_id", ASCENDING), ("tags", ASCENDING)], name="tags"),
+            IndexModel([("organization_id", ASCENDING), ("sha256", ASCENDING)], name="bytes"),
+            IndexModel([("blob_id", ASCENDING)], name="of_blob"),
+        ]
+
+
+DOCUMENTS: list[type[Aggregate]] = [Blob, Asset]

@@ -1,0 +1,35 @@
+"""Asset's decisions, without I/O: where bytes lie and what they are taken for."""
+
+from __future__ import annotations
+
+from contracts.asset.types import AssetKind
+
+PIPELINE = 1
+"""Version of the renditions; raised when the same bytes would be rendered differently."""
+
+
+def blob_key(organization: str, blob: str) -> str:
+    """The object-store key of an original."""
+    return f"orgs/{organization}/blobs/{blob}"
+
+
+def rendition_prefix(organization: str, blob: str) -> str:
+    """Where the renditions of an original lie."""
+    return f"orgs/{organization}/renditions/{blob}/"
+
+
+def rendition_key(organization: str, blob: str, name: str) -> str:
+    """The object-store key of a rendition."""
+    return f"{rendition_prefix(organization, blob)}{PIPELINE}/{name}"
+
+
+def taken_for(found: AssetKind, declared: str, filename: str) -> AssetKind:
+    """What an upload is: what its bytes say; or a picture that cannot be read.
+
+    Bytes that say nothing, under a name or type that promises a picture, are a broken
+    picture: the asset then fails with a reason instead of passing for some file.
+    """
+    promises = declared.startswith("image/") or filename.lower().endswith(
+        (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".tif", ".tiff", ".svg")
+    )
+    return "image" if found == "other" and promises else found

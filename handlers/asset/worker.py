@@ -1,0 +1,61 @@
+"""Asset's table of contents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bus.handling import Handler
+from contracts.asset.commands import (
+    DeleteAsset,
+    DetachProject,
+    ProcessAsset,
+    PurgeAssets,
+    RegisterAsset,
+    SweepBlob,
+    UpdateAsset,
+)
+from contracts.base import Event
+from contracts.corp.events import OrganizationDeleted, ProjectDeleted
+from handlers.asset import reactions
+from handlers.asset.handlers import AssetHandlers
+from handlers.asset.queries import use_signer
+from handlers.domain import Context, Domain
+from infra.images import ImagePipeline
+from infra.object_store import open_store
+from infra.secrets import file_signer
+
+REACTIONS: dict[type[Event], Handler] = {
+    ProjectDeleted: reactions.detach_the_assets,
+    OrganizationDeleted: reactions.purge_the_assets,
+}
+
+
+@asynccontextmanager
+async def wire(context: Context) -> AsyncIterator[Domain]:
+    """Asset needs the object store, processes that render, and the signer of its URLs."""
+    settings = context.settings
+    store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
+    images = ImagePipeline(settings.assets)
+    use_signer(file_signer(settings))
+    await store.start()
+    await images.start()
+    handlers = AssetHandlers(store, images)
+    try:
+        yield Domain(
+            "asset",
+            commands={
+                RegisterAsset: handlers.register_asset,
+                UpdateAsset: handlers.update_asset,
+                DeleteAsset: handlers.delete_asset,
+                ProcessAsset: handlers.process_asset,
+                SweepBlob: handlers.sweep_blob,
+                DetachProject: handlers.detach_project,
+                PurgeAssets: handlers.purge_assets,
+            },
+            reactions=REACTIONS,
+            checks={"object_store": store.check},
+        )
+    finally:
+        await images.close()
+        await store.close()

@@ -1,0 +1,167 @@
+"""Opening an image: which decoder, how large, and what went wrong in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyvips
+
+from infra.images.results import ImageRejected, Limits
+from infra.images.svg import MAX_BYTES, safe_svg
+from infra.media import HEAD_BYTES, sniff
+
+ANIMATION_FACTOR = 4
+"""An animation may have this many times the pixels of a still image, over all frames."""
+
+# Named one by one, so that no decoder which happens to be compiled in is ever reached.
+_LOADERS = {
+    "image/jpeg": ("JPEG", "jpegload_source"),
+    "image/png": ("PNG", "pngload_source"),
+    "image/webp": ("WebP", "webpload_source"),
+    "image/gif": ("GIF", "gifload_source"),
+    "image/tiff": ("TIFF", "tiffload_source"),
+    "image/avif": ("AVIF", "heifload_source"),
+    "image/heic": ("HEIC", "heifload_source"),
+    "image/svg+xml": ("SVG", "svgload_buffer"),
+}
+_SHRINK_ON_LOAD = {"image/jpeg", "image/webp"}
+_CUT_OFF = (
+    "premature end",
+    "truncat",
+    "unexpected end",
+    "end of file",
+    "eof",
+    "end of stream",
+    "not enough data",
+    "read error",
+    "short read",
+)
+_NO_MEMORY = ("out of memory", "unable to allocate", "memory allocation", "cannot allocate")
+_NO_CODEC = (
+    "unsupported codec",
+    "unsupported feature",
+    "support for",
+    "no decoding plugin",
+    "not built with",
+    "unsupported",
+)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image whose header was read and is within the limits. Sizes are of one upright frame."""
+
+    path: Path
+    media_type: str
+    width: int
+    height: int
+    frames: int
+    header: pyvips.Image
+    drawing: bytes | None = None
+
+    @property
+    def format(self) -> str:
+        return _LOADERS[self.media_type][0]
+
+    @property
+    def animated(self) -> bool:
+        return self.frames > 1
+
+    def load(self, **options: Any) -> pyvips.Image:
+        """The pixels, decoded as they are asked for, strictly."""
+        return _load(self.media_type, self.path, self.drawing, self.animated, **options)
+
+    def scaled(self, width: int, height: int, **options: Any) -> pyvips.Image:
+        """All frames at ``width`` × ``height``, upright, decoded no larger than is needed."""
+        options |= {"height": height, "size": "force"}
+        if self.media_type in _SHRINK_ON_LOAD and not self.animated:
+            source = pyvips.Source.new_from_file(str(self.path))
+            return pyvips.Image.thumbnail_source(source, width, fail_on="error", **options)
+        if self.drawing is not None:
+            # Drawn a little larger where that is exact, then reduced: thin lines keep even.
+            return self.load(scale=width / self.header.width).thumbnail_image(width, **options)
+        return self.load().thumbnail_image(width, **options)
+
+
+def open_image(path: Path, limits: Limits) -> Opened:
+    """Raises ImageRejected, and OSError when the file itself cannot be read."""
+    with path.open("rb") as file:
+        media_type = sniff(file.read(HEAD_BYTES)).media_type
+        if media_type not in _LOADERS:
+            raise ImageRejected(
+                "asset.image_unsupported", "The file is not an image in a format that is rendered."
+            )
+        file.seek(0)
+        drawing = safe_svg(file.read(MAX_BYTES + 1)) if media_type == "image/svg+xml" else None
+    animation = media_type in {"image/gif", "image/webp"}
+    try:
+        header = _load(media_type, path, drawing, animation)
+    except pyvips.Error as error:
+        raise rejection(error, media_type) from None
+    frames = _number(header, "n-pages", 1) if animation else 1
+    height = _number(header, "page-height", header.height) if frames > 1 else header.height
+    _check(header.width, height, frames, limits)
+    turned = _number(header, "orientation", 1) >= 5
+    width, height = (height, header.width) if turned else (header.width, height)
+    return Opened(path, media_type, width, height, frames, header, drawing)
+
+
+def rejection(error: pyvips.Error, media_type: str) -> ImageRejected:
+    """What libvips said, in words for the person who uploaded the image."""
+    said = f"{error.message}\n{error.detail}".lower()
+    name = _LOADERS[media_type][0]
+    if any(hint in said for hint in _NO_MEMORY):
+        return ImageRejected(
+            "asset.image_too_large", "Decoding the image takes more memory than is allowed."
+        )
+    if any(hint in said for hint in _CUT_OFF):
+        return ImageRejected(
+            "asset.image_corrupt", f"The {name} file is cut off: part of the picture is missing."
+        )
+    if any(hint in said for hint in _NO_CODEC):
+        return ImageRejected(
+            "asset.image_unsupported", f"The {name} file uses a variant that cannot be decoded."
+        )
+    return ImageRejected(
+        "asset.image_corrupt", f"The {name} file is damaged and cannot be decoded."
+    )
+
+
+def _load(
+    media_type: str, path: Path, drawing: bytes | None, animation: bool, **options: Any
+) -> pyvips.Image:
+    loader = getattr(pyvips.Image, _LOADERS[media_type][1])
+    options |= {"access": "sequential", "fail_on": "error"}
+    if animation:
+        options["n"] = -1
+    if drawing is not None:
+        return loader(drawing, **options)
+    return loader(pyvips.Source.new_from_file(str(path)), **options)
+
+
+def _check(width: int, height: int, frames: int, limits: Limits) -> None:
+    if max(width, height) > limits.max_side:
+        reason = f"a side may have {limits.max_side:,} pixels"
+    elif width * height > limits.max_pixels:
+        reason = f"an image may have {limits.max_pixels:,} pixels"
+    elif frames > limits.max_frames:
+        raise ImageRejected(
+            "asset.image_too_large",
+            f"The animation has {frames:,} frames; it may have {limits.max_frames:,}.",
+        )
+    elif width * height * frames > limits.max_pixels * ANIMATION_FACTOR:
+        reason = (
+            f"over its {frames:,} frames it may have "
+            f"{limits.max_pixels * ANIMATION_FACTOR:,} pixels"
+        )
+    else:
+        return
+    raise ImageRejected(
+        "asset.image_too_large", f"The image is {width:,} × {height:,} pixels; {reason}."
+    )
+
+
+def _number(image: pyvips.Image, field: str, default: int) -> int:
+    return int(image.get(field)) if image.get_typeof(field) else default
