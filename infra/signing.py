@@ -36,7 +36,12 @@ class FileSigner:
     def check(self, key: str, *, expires: str, type: str, name: str, sig: str) -> int:
         """Seconds the URL is still good for. Raises SignatureInvalid."""
         query = {"expires": expires, "type": type, "name": name}
-        if not any(hmac.compare_digest(self._sign(each, key, query).encode(), sig.encode("utf-8", "replace")) for each in self.keys):
+        if not any(
+            hmac.compare_digest(
+                self._sign(each, key, query).encode(), sig.encode("utf-8", "replace")
+            )
+            for each in self.keys
+        ):
             raise SignatureInvalid("the signature does not fit")
         left = int(expires) - int(time.time())
         if left <= 0:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyvips
 
+from infra.images.gif import require_whole_gif
 from infra.images.results import ImageRejected, Limits
 from infra.images.svg import MAX_BYTES, safe_svg
 from infra.media import HEAD_BYTES, sniff
@@ -26,7 +27,6 @@ _LOADERS = {
     "image/heic": ("HEIC", "heifload_source"),
     "image/svg+xml": ("SVG", "svgload_buffer"),
 }
-_SHRINK_ON_LOAD = {"image/jpeg", "image/webp"}
 _CUT_OFF = (
     "premature end",
     "truncat",
@@ -76,13 +76,23 @@ class Opened:
     def scaled(self, width: int, height: int, **options: Any) -> pyvips.Image:
         """All frames at ``width`` × ``height``, upright, decoded no larger than is needed."""
         options |= {"height": height, "size": "force"}
-        if self.media_type in _SHRINK_ON_LOAD and not self.animated:
-            source = pyvips.Source.new_from_file(str(self.path))
-            return pyvips.Image.thumbnail_source(source, width, fail_on="error", **options)
+        return self.load(**self._shrunk(width)).thumbnail_image(width, **options)
+
+    def _shrunk(self, width: int) -> dict[str, float]:
+        """How the decoder itself is to reduce (or draw) the image.
+
+        Asked of the decoder directly: libvips's thumbnail_source drops fail_on, and so takes
+        a truncated JPEG for a whole one.
+        """
+        shrink = self.width / width
         if self.drawing is not None:
-            # Drawn a little larger where that is exact, then reduced: thin lines keep even.
-            return self.load(scale=width / self.header.width).thumbnail_image(width, **options)
-        return self.load().thumbnail_image(width, **options)
+            return {"scale": 1 / shrink}
+        if self.media_type == "image/jpeg":
+            # At least twice the wanted size is left for a better filter than the decoder's.
+            return {"shrink": max(by for by in (1, 2, 4, 8) if by == 1 or by * 2 <= shrink)}
+        if self.media_type == "image/webp" and not self.animated and shrink > 2:
+            return {"scale": 2 / shrink}
+        return {}
 
 
 def open_image(path: Path, limits: Limits) -> Opened:
@@ -95,6 +105,8 @@ def open_image(path: Path, limits: Limits) -> Opened:
             )
         file.seek(0)
         drawing = safe_svg(file.read(MAX_BYTES + 1)) if media_type == "image/svg+xml" else None
+        if media_type == "image/gif":
+            require_whole_gif(file)
     animation = media_type in {"image/gif", "image/webp"}
     try:
         header = _load(media_type, path, drawing, animation)
@@ -137,7 +149,8 @@ def _load(
     if animation:
         options["n"] = -1
     if drawing is not None:
-        return loader(drawing, **options)
+        # An inch is 96 pixels in CSS.
+        return loader(drawing, dpi=96, **options)
     return loader(pyvips.Source.new_from_file(str(path)), **options)
 
 

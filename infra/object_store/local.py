@@ -72,7 +72,7 @@ class LocalStore:
                     await in_thread(incoming.add, batch)
                     batch, waiting = [], 0
             await in_thread(incoming.add, batch)
-            await in_thread(incoming.commit, target)
+            await in_thread(incoming.commit, target, self._folder)
         finally:
             await in_thread(incoming.discard)
         return Written(total, incoming.digest.hexdigest())
@@ -83,7 +83,7 @@ class LocalStore:
         try:
             await in_thread(incoming.open)
             await in_thread(incoming.copy, path)
-            await in_thread(incoming.commit, target)
+            await in_thread(incoming.commit, target, self._folder)
         finally:
             await in_thread(incoming.discard)
 

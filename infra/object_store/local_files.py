@@ -81,17 +81,22 @@ class Incoming:
             shutil.copyfileobj(source, self._file, _ROOM_CHECK_BYTES)
         self._require_room()
 
-    def commit(self, target: Path) -> None:
-        """Make the bytes last, then the name."""
+    def commit(self, target: Path, root: Path) -> None:
+        """Make the bytes last, then the name, with every folder from ``target`` to ``root``."""
         assert self._file is not None
         assert self._path is not None
         with _full_disk():
             os.fsync(self._file.fileno())
             self._path.chmod(0o644)
-            made = _replace(self._path, target)
+            _replace(self._path, target)
             self._path = None
-            for folder in made:
-                sync_folder(folder)
+            # All of them: another writer may have made one and not yet synced it.
+            folder = target.parent
+            while folder != root.parent:
+                # It is gone when the object was deleted at once: then nothing is to last.
+                with suppress(FileNotFoundError):
+                    sync_folder(folder)
+                folder = folder.parent
 
     def discard(self) -> None:
         if self._file is not None:
@@ -101,17 +106,13 @@ class Incoming:
             self._path = None
 
 
-def _replace(source: Path, target: Path) -> list[Path]:
-    """Move into place; the folders whose entries changed."""
+def _replace(source: Path, target: Path) -> None:
     for _ in range(100):
-        changed = [target.parent]
-        while not changed[-1].exists():
-            changed.append(changed[-1].parent)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A delete may remove the folder, empty as it still is, between the two.
-        with suppress(FileNotFoundError):
+        # A delete may remove a folder, empty as it still is, between the two or within mkdir.
+        with suppress(FileNotFoundError, FileExistsError):
+            target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
-            return changed
+            return
         if not source.exists():
             break
     raise FileNotFoundError(errno.ENOENT, "lost while it was written", str(source))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -148,7 +149,7 @@ async def test_cmyk_becomes_the_same_colours_in_srgb(
     pipeline: ImagePipeline, tmp_path: Path, out: Path, suffix: str
 ) -> None:
     cmyk = quarters(600, 400).icc_transform("cmyk", input_profile="srgb")
-    expected = cmyk.icc_transform("srgb")
+    expected = cmyk.icc_transform("srgb", intent="perceptual")
     rendered = await pipeline.render(saved(cmyk, tmp_path / f"a{suffix}"), out)
     assert {r.media_type for r in rendered.renditions} == {"image/webp", "image/jpeg"}
     for made in rendered.renditions:
@@ -202,7 +203,7 @@ async def test_transparency_is_kept(pipeline: ImagePipeline, tmp_path: Path, out
     for made in rendered.renditions:
         assert pixel(made.path, 0.25, 0.5)[3] == 0
         assert near(pixel(made.path, 0.75, 0.5), [*GREEN, 128])
-    assert rendered.dominant_color == "#1eb43c"
+    assert near(list(bytes.fromhex(rendered.dominant_color[1:])), GREEN, within=2)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,9 @@ async def test_no_metadata_gets_through(
         image.set_type(text, field, value)
     image.set_type(pyvips.GValue.blob_type, "xmp-data", b"<x:xmpmeta>secret-place</x:xmpmeta>")
     source = saved(image, tmp_path / f"a{suffix}", profile="srgb")
-    assert b"secret-place" in source.read_bytes()
+    assert {"icc-profile-data", "xmp-data"} <= set(
+        pyvips.Image.new_from_file(str(source)).get_fields()
+    )
     rendered = await pipeline.render(source, out)
     for made in rendered.renditions:
         shown = pyvips.Image.new_from_file(str(made.path))
@@ -374,10 +377,10 @@ async def test_scrambled_bytes_never_harm_more_than_the_image(
     for at in range(200, len(data), 997):
         data[at] ^= 0xFF
     source.write_bytes(data)
-    try:
-        await pipeline.render(source, out)
-    except ImageRejected as refusal:
-        assert refusal.code == "asset.image_corrupt"
+    result = (await asyncio.gather(pipeline.render(source, out), return_exceptions=True))[0]
+    assert isinstance(result, Rendered) or (
+        isinstance(result, ImageRejected) and result.code == "asset.image_corrupt"
+    )
     await pipeline.render(saved(plain(9, 9, RED), tmp_path / "ok.png"), out)
 
 

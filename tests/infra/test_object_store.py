@@ -42,7 +42,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def s3(s3_url: str) -> AsyncIterator[Any]:
     session = aioboto3.Session()
     async with session.client(

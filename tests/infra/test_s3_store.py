@@ -27,7 +27,7 @@ def s3_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def s3(s3_url: str) -> AsyncIterator[Any]:
     async with aioboto3.Session().client(
         "s3",

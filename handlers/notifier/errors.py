@@ -1,0 +1,117 @@
+"""How the notifier refuses."""
+
+from __future__ import annotations
+
+from contracts.errors import DomainError, ErrorKind
+
+
+class TicketInvalid(DomainError):
+    """No ticket, or one that is unknown, expired or used."""
+
+    code = "realtime.ticket_invalid"
+    kind = ErrorKind.UNAUTHENTICATED
+    title = "The ticket is missing, expired or used; ask for another"
+
+
+class OriginForbidden(DomainError):
+    """A browser's page from elsewhere."""
+
+    code = "realtime.origin_forbidden"
+    kind = ErrorKind.FORBIDDEN
+    title = "Pages of this origin may not connect"
+
+
+class UpgradeMissing(DomainError):
+    """The WebSocket address was asked for without a valid handshake."""
+
+    code = "realtime.upgrade_missing"
+    kind = ErrorKind.MALFORMED
+    title = "This address only speaks WebSocket"
+
+
+class ChannelMissing(DomainError):
+    """An event stream without a channel."""
+
+    code = "realtime.channel_missing"
+    kind = ErrorKind.MALFORMED
+    title = "Name at least one channel, as in ?channel=org"
+
+
+class CursorInvalid(DomainError):
+    """Not a cursor of ours."""
+
+    code = "realtime.cursor_invalid"
+    kind = ErrorKind.MALFORMED
+    title = "This is no cursor"
+
+
+class FrameInvalid(DomainError):
+    """A client's frame that cannot be understood."""
+
+    code = "realtime.frame_invalid"
+    kind = ErrorKind.MALFORMED
+    title = "A frame is a JSON object in a text message"
+
+
+class OpUnknown(DomainError):
+    """A client's frame that asks for something there is not."""
+
+    code = "realtime.op_unknown"
+    kind = ErrorKind.MALFORMED
+    title = "There is no such op"
+
+
+class AlreadySubscribed(DomainError):
+    """The socket has the channel already."""
+
+    code = "realtime.already_subscribed"
+    kind = ErrorKind.CONFLICT
+    title = "The channel is subscribed already"
+
+
+class TooManySubscriptions(DomainError):
+    """The socket has as many channels as it may."""
+
+    code = "realtime.too_many_subscriptions"
+    kind = ErrorKind.RATE_LIMITED
+    title = "There are too many channels on this connection"
+
+
+class ChannelGone(DomainError):
+    """What the channel was about has been deleted."""
+
+    code = "realtime.channel_gone"
+    kind = ErrorKind.NOT_FOUND
+    title = "What the channel was about is gone"
+
+
+class RealtimeUnavailable(DomainError):
+    """A dependency is down, or the notifier is stopping."""
+
+    code = "realtime.unavailable"
+    kind = ErrorKind.UNAVAILABLE
+    title = "Realtime is not available at the moment"
+
+
+class PathUnknown(DomainError):
+    """The notifier serves no such address."""
+
+    code = "realtime.path_unknown"
+    kind = ErrorKind.NOT_FOUND
+    title = "There is nothing at this address"
+
+
+class MethodRefused(DomainError):
+    """The address is there, the method is not."""
+
+    code = "realtime.method_not_allowed"
+    kind = ErrorKind.METHOD
+    title = "This address does not know the method"
+
+
+class RealtimeFailed(DomainError):
+    """A fault of ours."""
+
+    code = "realtime.internal_error"
+    kind = ErrorKind.INTERNAL
+    title = "Something went wrong on our side"

@@ -1,0 +1,155 @@
+"""A connection and its channels: what WebSocket and SSE have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from contracts.actor import Actor
+from contracts.errors import DomainError
+from handlers.notifier.frames import Frame
+from handlers.notifier.metrics import CUTS
+from handlers.notifier.outbox import Outbox
+from infra.tickets import Ticket
+
+if TYPE_CHECKING:
+    from handlers.notifier.hub import Hub
+
+Authorise = Callable[[Actor, str], Awaitable[None]]
+
+CLOSE_GRACE = 5.0
+"""Seconds a closing connection has to take what is still to be said."""
+
+
+class Close(IntEnum):
+    """Why we end a connection (WebSocket close codes; 4000 and up are ours)."""
+
+    GOING_AWAY = 1001
+    TRY_AGAIN_LATER = 1013
+    SESSION_ENDED = 4001
+    MEMBERSHIP_ENDED = 4003
+    TOO_SLOW = 4008
+    FLOOD = 4029
+
+
+class Subscription:
+    """One channel of one connection."""
+
+    __slots__ = ("address", "channel", "held", "peer", "shard")
+
+    def __init__(self, peer: Peer, channel: str, address: str, shard: int) -> None:
+        self.peer = peer
+        self.channel = channel
+        self.address = address
+        self.shard = shard
+        self.held: deque[Frame] | None = None
+        """Live frames wait here while older ones are still being read."""
+
+    def take(self, frame: Frame) -> None:
+        """Deliver a live frame. Never waits."""
+        if self.held is None:
+            self.peer.deliver(frame)
+        elif len(self.held) < self.peer.hold_limit:
+            self.held.append(frame)
+        else:
+            self.peer.overflow()
+
+
+class Peer(ABC):
+    """One connection of one user to one organization."""
+
+    transport: ClassVar[str]
+    outbox: Outbox[Any]
+
+    def __init__(self, hub: Hub, ticket: Ticket, *, hold_limit: int) -> None:
+        self.hub = hub
+        self.ticket = ticket
+        self.actor = Actor(user=ticket.user, session=ticket.session or None, org=ticket.org)
+        self.subscriptions: dict[str, Subscription] = {}
+        self.hold_limit = hold_limit
+        self.authority = 0
+        """Counts changes of what the user may see; an answer from before one is void."""
+        self.ending: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @abstractmethod
+    def deliver(self, frame: Frame) -> None:
+        """Write or queue a frame. Never waits."""
+
+    @abstractmethod
+    def lost(self, subscriptions: list[Subscription]) -> None:
+        """Tell that events of these channels are missing; the next are whole again."""
+
+    @abstractmethod
+    def dropped(self, channel: str, error: DomainError) -> None:
+        """Tell that a channel has ended, and why."""
+
+    @abstractmethod
+    async def end(self, code: Close, reason: str) -> None:
+        """Say goodbye and close; what is queued goes out first. May take its time."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Close without a word."""
+
+    def overflow(self) -> None:
+        """The reader is too slow: forget what waits for it and close."""
+        self.close(Close.TOO_SLOW, "too slow; resume from your cursor")
+
+    def close(self, code: Close, reason: str) -> None:
+        """End the connection soon. Nothing more is delivered to it. Can be repeated."""
+        if self.ending is not None:
+            return
+        CUTS.labels(self.transport, str(int(code))).inc()
+        self.hub.leave(self)
+        self.cancel_tasks()
+        if code is Close.TOO_SLOW:
+            self.outbox.close(drop=True)
+        self.ending = asyncio.create_task(self._end(code, reason))
+
+    async def gone(self) -> None:
+        """Take down a connection whose client has left, or which we have closed."""
+        self.hub.leave(self)
+        self.cancel_tasks()
+        if self.ending is not None:
+            await asyncio.shield(self.ending)
+        await self.outbox.stop()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside the connection's reader, for as long as it is open."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel_tasks(self) -> None:
+        """Stop whatever was started."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def drop(self, channel: str, error: DomainError) -> None:
+        """End a channel that the user may no longer see."""
+        subscription = self.subscriptions.pop(channel, None)
+        if subscription is not None:
+            self.hub.remove(subscription)
+            self.dropped(channel, error)
+
+    async def authorise(self, authorise: Authorise, channel: str) -> None:
+        """Raise a DomainError unless the user may listen to the channel now."""
+        while True:
+            authority = self.authority
+            await authorise(self.actor, channel)
+            if authority == self.authority:
+                return
+
+    async def _end(self, code: Close, reason: str) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_GRACE):
+                await self.outbox.flush()
+                await self.end(code, reason)
+        except (TimeoutError, OSError, RuntimeError):
+            self.abort()

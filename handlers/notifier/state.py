@@ -1,0 +1,44 @@
+"""What the routes of the notifier share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from handlers.notifier.door import Door
+from handlers.notifier.errors import RealtimeUnavailable
+from handlers.notifier.hub import Hub
+from handlers.notifier.peer import Authorise, Close
+from handlers.notifier.resume import History
+from infra.settings import NotifierSettings
+
+
+@dataclass(slots=True)
+class Realtime:
+    """Built once by worker.py."""
+
+    settings: NotifierSettings
+    hub: Hub
+    history: History
+    door: Door
+    authorise: Authorise
+    stopping: bool = False
+
+    def check_open(self) -> None:
+        """Raise RealtimeUnavailable once we are going down."""
+        if self.stopping:
+            raise RealtimeUnavailable(retry_after=2)
+
+    async def drain(self) -> None:
+        """End every connection, saying why; returns when all have ended."""
+        self.stopping = True
+        peers = self.hub.everyone()
+        for peer in peers:
+            peer.close(Close.GOING_AWAY, "the notifier is stopping")
+        for peer in peers:
+            if peer.ending is not None:
+                await peer.ending
+
+
+REALTIME: web.AppKey[Realtime] = web.AppKey("realtime", Realtime)

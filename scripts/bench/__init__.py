@@ -1,0 +1,1 @@
+"""Benchmarks: each runs what it compares side by side, in turn, on one machine in one run."""

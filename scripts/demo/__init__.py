@@ -1,0 +1,1 @@
+"""The demonstration: a client that knows nothing but the HTTP and realtime interface."""

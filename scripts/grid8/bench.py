@@ -1,0 +1,66 @@
+"""``grid8 bench …``: measurements, printed as a table or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+
+@click.group()
+def bench() -> None:
+    """Measure, beside something to compare with, in one run on one machine."""
+
+
+@bench.command()
+@click.option("--connections", default="1,32,128", show_default=True, help="Comma-separated.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def commands(connections: str, rounds: int, seconds: float, as_json: bool) -> None:
+    """Creating brands over HTTP, beside a lean direct service; starts a stack of its own."""
+    from infra.embedded.errors import CannotStartError
+    from scripts.bench.commands import measure
+
+    try:
+        counts = [int(part) for part in connections.split(",")]
+    except ValueError as error:
+        raise click.BadParameter("numbers, comma-separated", param_hint="--connections") from error
+    try:
+        result = asyncio.run(
+            measure(counts, rounds, seconds, lambda line: click.echo(line, err=True))
+        )
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _table(result))
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [
+        f"Medians of {result['rounds']} rounds of {result['seconds']:g} s, sides in turn.",
+        "",
+        f"{'connections':>11}  {'side':<12}{'req/s':>8}{'÷ lean':>8}{'p50 ms':>9}{'÷ lean':>8}"
+        f"{'p99 ms':>9}",
+    ]
+    for each in result["results"]:
+        for side, figures in each["sides"].items():
+            lines.append(
+                f"{each['connections']:>11}  {side:<12}{figures['per_second']:>8.0f}"
+                f"{figures['times_lean']:>8.2f}{figures['p50_ms']:>9.1f}"
+                f"{figures['latency_times_lean']:>8.2f}{figures['p99_ms']:>9.1f}"
+            )
+    lines += ["", "Processor milliseconds per request:"]
+    names = list(result["results"][0]["sides"]["grid8"]["cpu_ms_per_request"])
+    lines.append(f"{'connections':>11}  {'side':<12}" + "".join(f"{name:>13}" for name in names))
+    for each in result["results"]:
+        for side, figures in each["sides"].items():
+            lines.append(
+                f"{each['connections']:>11}  {side:<12}"
+                + "".join(f"{figures['cpu_ms_per_request'][name]:>13.2f}" for name in names)
+            )
+    odd = sum(s["other_answers"] for e in result["results"] for s in e["sides"].values())
+    if odd:
+        lines += ["", f"{odd} requests were answered with neither 201 nor 202."]
+    return "\n".join(lines)
