@@ -138,13 +138,17 @@ class Peer(ABC):
             self.hub.remove(subscription)
             self.dropped(channel, error)
 
-    async def authorise(self, authorise: Authorise, channel: str) -> None:
-        """Raise a DomainError unless the user may listen to the channel now."""
+    async def authorise(self, authorise: Authorise, *channels: str) -> int:
+        """Raise a DomainError unless the user may listen to all the channels now.
+
+        The answer holds as long as ``authority`` is what is returned.
+        """
         while True:
             authority = self.authority
-            await authorise(self.actor, channel)
+            for channel in channels:
+                await authorise(self.actor, channel)
             if authority == self.authority:
-                return
+                return authority
 
     async def _end(self, code: Close, reason: str) -> None:
         try:

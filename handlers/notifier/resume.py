@@ -6,15 +6,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from redis.asyncio import Redis
 
 from bus import streams
-from handlers.notifier.cursor import Position, format_id
+from handlers.notifier.cursor import Position, format_id, parse_id
 from handlers.notifier.frames import Entry, Frame
 from handlers.notifier.hub import Hub
 from handlers.notifier.metrics import RESUMES
 from handlers.notifier.peer import Peer, Subscription
+from handlers.notifier.reader import Raw
 
 PAGE = 250
 ROUNDS = 20
@@ -33,10 +35,6 @@ class History:
     def __init__(self, redis: Redis, hub: Hub) -> None:
         self._redis = redis
         self._hub = hub
-
-    def begin(self, subscription: Subscription) -> None:
-        """Serve a subscription from now on."""
-        self._hub.add(subscription)
 
     async def resume(
         self,
@@ -129,11 +127,7 @@ class History:
         found = await self._redis.xrange(
             streams.push(shard), format_id(after), format_id(until), count=PAGE + 1
         )
-        entries = [
-            Entry(shard, (int(ms), int(sequence)), fields)
-            for id, fields in found
-            for ms, _, sequence in [id.decode().partition("-")]
-        ]
+        entries = [Entry(shard, parse_id(id), fields) for id, fields in cast(Raw, found)]
         if not entries or entries[0].position != after:
             raise _Gap
         return entries[1:]

@@ -16,6 +16,8 @@ assert contracts.catalog, "every contract must be declared before `private` is l
 HIDDEN = {"replyto", "role", "session", "traceparent"}
 """Attributes that are none of a client's business."""
 
+CHANNEL_LENGTH = 128
+
 _SCOPE = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
@@ -33,6 +35,11 @@ class Push:
 def address_of(scope: str, channel: str) -> str:
     """The address of a channel: ``scope`` is the user for ``me``, else the organization."""
     return f"{scope}/{channel}"
+
+
+def is_channel(text: str) -> bool:
+    """Whether a client's text can be a channel's name at all."""
+    return 0 < len(text) <= CHANNEL_LENGTH and text.isascii() and text.isprintable()
 
 
 def public_json(envelope: Envelope) -> bytes:

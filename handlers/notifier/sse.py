@@ -17,8 +17,8 @@ from handlers.notifier.errors import ChannelMissing, FrameInvalid, TooManySubscr
 from handlers.notifier.frames import Frame, sse
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
+from handlers.notifier.routing import is_channel
 from handlers.notifier.state import REALTIME, Realtime
-from handlers.notifier.ws import is_channel
 from infra.tickets import Ticket
 
 log = structlog.get_logger(__name__)
@@ -134,7 +134,7 @@ class SsePeer(Peer):
         """Channels may be quiet while their push stream moves on, and is trimmed."""
         for shard in self.positions:
             ours = [each for each in self.subscriptions.values() if each.shard == shard]
-            if all(self.hub.serves(each) and each.held is None for each in ours):
+            if ours and all(self.hub.serves(each) for each in ours):
                 self.positions[shard] = self.hub.position(shard)
 
 
@@ -160,12 +160,12 @@ async def connect(request: web.Request) -> web.StreamResponse:
     peer = SsePeer(realtime, ticket, response, transport)
     realtime.hub.join(peer)
     try:
-        for channel in channels:
-            await peer.authorise(realtime.authorise, channel)
+        authority = await peer.authorise(realtime.authorise, *channels)
         realtime.check_open()
-        if peer.ending is None:
-            await response.prepare(request)
-            await peer.serve(channels, since)
+        await response.prepare(request)
+        if authority != peer.authority:
+            peer.close(Close.TRY_AGAIN_LATER, "permissions have just changed")
+        await peer.serve(channels, since)
     finally:
         await peer.gone()
     return response

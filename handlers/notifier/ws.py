@@ -23,6 +23,7 @@ from handlers.notifier.errors import (
 from handlers.notifier.frames import Frame, Text, op
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
+from handlers.notifier.routing import is_channel
 from handlers.notifier.state import REALTIME, Realtime
 from infra.tickets import Ticket
 
@@ -32,7 +33,6 @@ FRAMES_PER_SECOND = 50
 BURST = 100
 DIRECT_LIMIT = 32 * 1024
 """Bytes a socket may have unsent and still be written to at once."""
-CHANNEL_LENGTH = 128
 
 
 class WsPeer(Peer):
@@ -67,7 +67,7 @@ class WsPeer(Peer):
 
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
-            cursor = self.hub.cursor([each.shard])
+            cursor = self.hub.cursor(each.shard)
             self.outbox.offer(op("reset", channel=each.channel, cursor=cursor))
 
     def dropped(self, channel: str, error: DomainError) -> None:
@@ -112,7 +112,10 @@ class WsPeer(Peer):
     def _subscribe(self, channel: str, since: str | None) -> None:
         if channel in self.subscriptions or channel in self._pending:
             raise AlreadySubscribed()
-        if len(self.subscriptions) + len(self._pending) >= self._realtime.settings.subscriptions:
+        if (
+            len(self.subscriptions.keys() | self._pending.keys())
+            >= self._realtime.settings.subscriptions
+        ):
             raise TooManySubscriptions()
         positions = decode(since, self.hub.shards) if since is not None else None
         subscription = self.hub.subscription(self, channel)
@@ -140,8 +143,7 @@ class WsPeer(Peer):
         since = positions.get(shard) if positions is not None else None
 
         def announce(recovered: bool) -> None:
-            at = since if recovered and since else self.hub.position(shard)
-            cursor = self.hub.cursor_at(shard, at)
+            cursor = self.hub.cursor(shard, since if recovered else None)
             self.outbox.offer(op("subscribed", channel=channel, cursor=cursor, recovered=recovered))
 
         if positions is None:
@@ -173,9 +175,7 @@ class WsPeer(Peer):
 
     def _afford(self) -> bool:
         at = time.monotonic()
-        self._allowance = min(
-            BURST, self._allowance + (at - self._counted) * FRAMES_PER_SECOND
-        )
+        self._allowance = min(BURST, self._allowance + (at - self._counted) * FRAMES_PER_SECOND)
         self._counted = at
         self._allowance -= 1
         return self._allowance >= 0
@@ -236,20 +236,9 @@ def _parse(text: str) -> dict[str, Any]:
 
 def _channel(frame: dict[str, Any]) -> str:
     channel = frame.get("channel")
-    if not is_channel(channel):
+    if not isinstance(channel, str) or not is_channel(channel):
         raise FrameInvalid("channel must be a text such as org or project:{id}.")
-    assert isinstance(channel, str)
     return channel
-
-
-def is_channel(value: object) -> bool:
-    """Whether a client's text can be a channel's name at all."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= CHANNEL_LENGTH
-        and value.isascii()
-        and value.isprintable()
-    )
 
 
 def _since(frame: dict[str, Any]) -> str | None:

@@ -1,0 +1,142 @@
+"""The notifier's HTTP: two ways to connect, and health, readiness and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from contracts.errors import DomainError
+from contracts.types import new_id
+from handlers.notifier import sse, ws
+from handlers.notifier.errors import (
+    MethodRefused,
+    PathUnknown,
+    RealtimeFailed,
+    RealtimeUnavailable,
+)
+from handlers.notifier.problems import problem_response
+from handlers.notifier.state import REALTIME, Realtime
+from infra.ops import Check, ops_routes
+from infra.tickets import SSE_PATH, WS_PATH
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def make_app(
+    realtime: Realtime, checks: Mapping[str, Check], *, metrics: bool = True, hsts: bool = False
+) -> web.Application:
+    """The application. Its shutdown ends every connection."""
+    app = web.Application(middlewares=[_finish])
+    app[REALTIME] = realtime
+    app.router.add_get(WS_PATH, ws.connect, allow_head=False)
+    app.router.add_get(SSE_PATH, sse.connect, allow_head=False)
+    app.router.add_options(SSE_PATH, _preflight)
+    app.add_routes(ops_routes("notifier", checks, metrics=metrics))
+
+    async def decorate(request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers["X-Request-Id"] = request.get("id", "")
+        headers["Server"] = "grid8"
+        headers.setdefault("Cache-Control", "no-store")
+        for header, value in SECURITY.items():
+            headers.setdefault(header, value)
+        if hsts:
+            headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+        headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin is not None and request.path == SSE_PATH and realtime.door.allows(origin):
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After"
+
+    async def drain(_: web.Application) -> None:
+        await realtime.drain()
+
+    app.on_response_prepare.append(decorate)
+    app.on_shutdown.append(drain)
+    return app
+
+
+@web.middleware
+async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Request id, errors as problems, and one log line without the query: it has the ticket."""
+    started = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    request["id"] = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+    with structlog.contextvars.bound_contextvars(request_id=request["id"]):
+        response = await _answer(request, handler)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            seconds=round(time.perf_counter() - started, 1),
+        )
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    id = request["id"]
+    try:
+        return await handler(request)
+    except DomainError as error:
+        return problem_response(error, id)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        response = problem_response(MethodRefused(f"Allowed here: {allowed}."), id)
+        response.headers["Allow"] = allowed
+        return response
+    except web.HTTPNotFound:
+        return problem_response(PathUnknown(), id)
+    except (RedisError, PyMongoError) as error:
+        log.warning("dependency_down", reason=str(error)[:300])
+        return problem_response(RealtimeUnavailable(retry_after=5), id)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.exception("request_failed", method=request.method, path=request.path)
+        return problem_response(RealtimeFailed(), id)
+
+
+async def _preflight(request: web.Request) -> web.Response:
+    """CORS for clients that read the stream with fetch; EventSource asks for none."""
+    request.app[REALTIME].door.check_origin(request)
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": "GET",
+            "Access-Control-Allow-Headers": "Last-Event-ID, Cache-Control, X-Request-Id",
+            "Access-Control-Max-Age": "600",
+        },
+    )
+
+
+async def serve(app: web.Application, *, host: str, port: int, grace: float) -> tuple[Any, int]:
+    """Serve the application; its runner and the port. Raises OSError if the port is taken."""
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=grace)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        await site.start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner, int(runner.addresses[0][1])

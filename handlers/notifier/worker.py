@@ -1,0 +1,91 @@
+"""The notifier's table of contents: it handles no commands, and observes every event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from bus.broker import connect
+from bus.handling import Handler
+from contracts.base import Event
+from handlers.domain import Context, Domain
+from handlers.notifier.app import make_app, serve
+from handlers.notifier.door import Door, allowed_origins
+from handlers.notifier.hub import Hub
+from handlers.notifier.push import Pusher
+from handlers.notifier.resume import History
+from handlers.notifier.revocation import Guard
+from handlers.notifier.state import Realtime
+from infra.secrets import open_sessions
+from infra.tickets import TicketStore
+
+log = structlog.get_logger(__name__)
+
+OBSERVES = ("auth", "corp", "asset")
+
+REACTIONS: dict[type[Event], Handler] = {}
+
+DRAIN_GRACE = 5.0
+
+
+@asynccontextmanager
+async def wire(context: Context) -> AsyncIterator[Domain]:
+    """Serves sockets while it is open, and pushes to them what it observes.
+
+    Raises LookupError without ``context.authorise``, and OSError if the port is taken.
+    """
+    if context.authorise is None:
+        raise LookupError("the notifier needs context.authorise")
+    settings = context.settings
+    limits = settings.notifier
+    sessions = open_sessions(context.redis, settings)
+    async with AsyncExitStack() as stack:
+        reader = connect(
+            settings.redis.url, max_connections=2, socket_timeout=settings.redis.socket_timeout
+        )
+        stack.push_async_callback(reader.aclose)
+        hub = Hub(reader, shards=limits.push_shards)
+        guard = Guard(hub, context.authorise, sessions.owner)
+        realtime = Realtime(
+            settings=limits,
+            hub=hub,
+            history=History(context.redis, hub),
+            door=Door(
+                TicketStore(context.redis, limits.ticket_ttl),
+                sessions.owner,
+                allowed_origins(settings),
+            ),
+            authorise=context.authorise,
+        )
+
+        async def reading() -> None:
+            if not hub.reader.ready:
+                raise RuntimeError("the push streams are not being read")
+
+        async def redis() -> None:
+            await context.redis.ping()
+
+        app = make_app(
+            realtime,
+            {"redis": redis, "push_streams": reading},
+            metrics=settings.gateway.metrics_public,
+            hsts=settings.environment == "production",
+        )
+        stack.push_async_callback(hub.reader.stop)
+        await hub.reader.start()
+        stack.push_async_callback(guard.stop)
+        guard.start()
+        runner, port = await serve(app, host=limits.host, port=limits.port, grace=DRAIN_GRACE)
+        stack.push_async_callback(runner.cleanup)
+        log.info("notifier_listening", host=limits.host, port=port)
+        pusher = Pusher(
+            context.publisher.pipeline, shards=limits.push_shards, length=limits.push_length
+        )
+        yield Domain(
+            name="notifier",
+            observes=OBSERVES,
+            observer=pusher.push,
+            checks={"push_streams": reading},
+        )
