@@ -29,6 +29,8 @@ class Aggregate(Document):
 
     id: str  # type: ignore[assignment]
     revision: int = 1
+    held: int = 0
+    """Counts the units of work that held it: it cannot be removed by who has not seen them."""
     created_at: Instant = Field(default_factory=now)
     updated_at: Instant = Field(default_factory=now)
 

@@ -166,19 +166,19 @@ class Handling:
             return await self._give_up(envelope, entry, delivery, grave)
         if entry.attempt > 1 and await self._repeat(envelope, entry, delivery):
             return "repeated"
-        for _ in range(FRESH_TRIES):
-            unit = UnitOfWork(envelope, self.group)
+        for run in range(FRESH_TRIES):
+            unit = UnitOfWork(envelope, self.group, rerun=run > 0)
             await self._decide(message, unit)
             try:
                 for effect in unit.effects:
                     await effect()
                 publication = await self._committer.commit(unit)
-            except Conflict as conflict:
-                log.debug("run_again", reason=str(conflict))
-                continue
             except AlreadyHandled:
                 await self._repeat(envelope, entry, delivery)
                 return "repeated"
+            except Conflict as conflict:
+                log.debug("run_again", reason=str(conflict))
+                continue
             await self._after_commit(unit, publication, entry, delivery)
             return "refused" if unit.outcome and unit.outcome.failure else "done"
         raise Retry(0.2, "the document is contended")

@@ -21,10 +21,17 @@ Effect = Callable[[], Awaitable[None]]
 
 
 class Conflict(Exception):
-    """What was loaded has changed since; the handler is run again on fresh state."""
+    """What was loaded has changed since; the handler is run again on fresh state.
+
+    ``unit`` is the one to blame within a batch, where that is known.
+    """
+
+    def __init__(self, reason: str, unit: UnitOfWork | None = None) -> None:
+        super().__init__(reason)
+        self.unit = unit
 
 
-class AlreadyHandled(Exception):
+class AlreadyHandled(Conflict):
     """The inbox has this message already."""
 
 
@@ -36,19 +43,31 @@ class Change:
     expected: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A document that must still be there, and unchanged where ``revision`` is given."""
+
+    document: type[Aggregate]
+    id: str
+    revision: int | None = None
+
+
 @dataclass(slots=True)
 class UnitOfWork:
     """Everything one message changes, staged.
 
-    ``message`` is the envelope handled; ``group`` the consuming domain.
+    ``message`` is the envelope handled; ``group`` the consuming domain; ``rerun`` tells that
+    the handler has run before and its changes met a conflict. What an index or a hold would
+    find anyway need be looked for only then.
     """
 
     message: Envelope
     group: str
+    rerun: bool = False
     adds: list[Aggregate] = field(default_factory=list)
     saves: list[Change] = field(default_factory=list)
     removes: list[Change] = field(default_factory=list)
-    holds: list[Change] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
     events: list[Envelope] = field(default_factory=list)
     commands: list[Envelope] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -86,15 +105,20 @@ class UnitOfWork:
         document.updated_at = now()
 
     def remove(self, document: Aggregate) -> None:
-        """Stage the removal of a document."""
+        """Stage the removal of a document; it counts as the last of its revisions."""
         self.removes.append(Change(document, document.revision))
+        document.revision += 1
 
     def hold(self, document: Aggregate) -> None:
         """Stage that a document, read but not changed, must still be as it was read.
 
         A project holds its brand, so that the brand cannot be removed at the same instant.
         """
-        self.holds.append(Change(document, document.revision))
+        self.holds.append(Hold(type(document), document.id, document.revision))
+
+    def hold_id(self, document: type[Aggregate], id: str) -> None:
+        """Stage that a document must be there; where it is not, the handler runs again."""
+        self.holds.append(Hold(document, id))
 
     def emit(self, event: Event, of: Aggregate | None = None, *, org: str | None = None) -> None:
         """Stage an event about ``of``, in the organization of the message unless given."""

@@ -123,7 +123,9 @@ async def add_member(command: AddMember, uow: UnitOfWork) -> MemberView:
         raise UserUnknown()
     if await Membership.get(membership_id(uow.org, person.id)) is not None:
         raise AlreadyMember()
-    uow.hold(await _organization(uow))
+    if uow.rerun:
+        await _organization(uow)
+    uow.hold_id(Organization, uow.org)
     member = _membership(uow.org, person, command.role)
     uow.add(member)
     uow.emit(MemberAdded(user_id=person.id, role=command.role), member)
@@ -154,8 +156,10 @@ async def remove_member(command: RemoveMember, uow: UnitOfWork) -> None:
 
 
 async def create_brand(command: CreateBrand, uow: UnitOfWork) -> BrandView:
-    await _check_brand_name(command.name, uow)
-    uow.hold(await _organization(uow))
+    if uow.rerun:
+        await _check_brand_name(command.name, uow)
+        await _organization(uow)
+    uow.hold_id(Organization, uow.org)
     brand = Brand(
         id=uow.new_id("brd"),
         organization_id=uow.org,

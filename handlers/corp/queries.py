@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from bus.batching import Batcher
 from bus.paging import Cursor, Page, page_of
 from contracts.actor import Actor
 from contracts.corp.errors import (
@@ -68,12 +70,17 @@ def project_view(project: Project) -> ProjectView:
     )
 
 
+async def _fetch_roles(ids: Sequence[str]) -> dict[str, Role]:
+    found = Membership.get_pymongo_collection().find({"_id": {"$in": ids}}, {"role": 1})
+    return {each["_id"]: Role(each["role"]) async for each in found}
+
+
+_roles: Batcher[str, Role] = Batcher(_fetch_roles)
+
+
 async def find_role(actor: Actor, organization: str) -> Role | None:
-    """The actor's role in an organization; None outside of it."""
-    found = await Membership.get_pymongo_collection().find_one(
-        {"_id": membership_id(organization, actor.user)}, {"role": 1, "_id": 0}
-    )
-    return Role(found["role"]) if found else None
+    """The actor's role in an organization at this instant; None outside of it."""
+    return await _roles.find(membership_id(organization, actor.user))
 
 
 async def list_memberships(actor: Actor) -> list[MembershipView]:

@@ -1,0 +1,51 @@
+"""Reads of concurrent tasks share a query.
+
+Everything asked for while one query is under way goes into the next one. A query is begun
+after whoever joins it has asked, so nobody is given an answer older than their question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Batcher(Generic[K, V]):
+    """Looks keys up together. ``fetch`` maps the keys it finds to their values."""
+
+    def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
+        self._fetch = fetch
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def find(self, key: K) -> V | None:
+        """The value of a key; None when there is none. Raises what ``fetch`` raises."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting[key] = future
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run())
+        # Shielded, because others may wait for the same key.
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, {}
+            try:
+                found = await self._fetch(list(batch))
+            except BaseException as error:
+                for future in batch.values():
+                    future.set_exception(
+                        error if isinstance(error, Exception) else ConnectionError("stopping")
+                    )
+                    future.exception()  # somebody may have stopped waiting
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for key, future in batch.items():
+                    future.set_result(found.get(key))
