@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+ID: web.RequestKey[str] = web.RequestKey("id", str)
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 SECURITY = {
@@ -54,7 +56,7 @@ def make_app(
 
     async def decorate(request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
-        headers["X-Request-Id"] = request.get("id", "")
+        headers["X-Request-Id"] = request.get(ID, "")
         headers["Server"] = "grid8"
         headers.setdefault("Cache-Control", "no-store")
         for header, value in SECURITY.items():
@@ -80,8 +82,8 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Request id, errors as problems, and one log line without the query: it has the ticket."""
     started = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
-    request["id"] = given if _REQUEST_ID.fullmatch(given) else new_id("req")
-    with structlog.contextvars.bound_contextvars(request_id=request["id"]):
+    request[ID] = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+    with structlog.contextvars.bound_contextvars(request_id=request[ID]):
         response = await _answer(request, handler)
         log.info(
             "request",
@@ -94,7 +96,7 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    id = request["id"]
+    id = request[ID]
     try:
         return await handler(request)
     except DomainError as error:

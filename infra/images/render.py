@@ -24,7 +24,7 @@ _SAVE: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"Q": 82, "optimize_coding": True, "interlace": True},
     ),
     "png": ("pngsave_buffer", "image/png", {"compression": 7}),
-    "gif": ("gifsave_buffer", "image/gif", {"effort": 5, "keep_duplicate_frames": True}),
+    "gif": ("gifsave_buffer", "image/gif", {"effort": 3, "keep_duplicate_frames": True}),
 }
 
 
@@ -98,6 +98,9 @@ class _Rendering:
 
     def _save(self, image: pyvips.Image, format_: str, nominal: int, height: int) -> None:
         method, media_type, options = _SAVE[format_]
+        if self._image.animated and format_ == "webp":
+            # Half the time, and hundreds of frames to make.
+            options = options | {"effort": 2}
         data: bytes = getattr(image, method)(keep="none", **options)
         name = f"{nominal}.{format_}"
         path = self._into / name

@@ -149,8 +149,7 @@ def _load(
     if animation:
         options["n"] = -1
     if drawing is not None:
-        # An inch is 96 pixels in CSS.
-        return loader(drawing, dpi=96, **options)
+        return loader(drawing, **options)
     return loader(pyvips.Source.new_from_file(str(path)), **options)
 
 
