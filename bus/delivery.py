@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 
 from bus import streams
+from bus.batching import Batcher
 from bus.broker import FIELD
 from bus.pipeline import Pipeline
 from contracts.types import now, rfc3339
@@ -32,11 +33,12 @@ return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One delivery of one stream entry."""
+    """One delivery of one stream entry; ``again`` when it is not the first."""
 
     id: str
     fields: dict[bytes, bytes]
     attempt: int
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -61,6 +63,10 @@ class Delivery:
     claim_after: float
     in_hand: dict[str, float] = field(default_factory=dict)
     _cursor: str = "0-0"
+    _acks: Batcher[str, None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._acks = Batcher(self._ack_all)
 
     def take(self, id: str) -> bool:
         """Note that an entry is being worked on. False when it already is, by this process."""
@@ -71,8 +77,12 @@ class Delivery:
 
     async def ack(self, id: str) -> None:
         """Forget an entry: what it asked for is durable."""
-        await self.pipeline.execute("XACK", self.stream, self.group, id)
+        await self._acks.find(id)
         self.in_hand.pop(id, None)
+
+    async def _ack_all(self, ids: Sequence[str]) -> dict[str, None]:
+        await self.pipeline.execute("XACK", self.stream, self.group, *ids)
+        return {}
 
     async def park(self, entry: Entry, delay: float, *, counted: bool) -> None:
         """Have the entry delivered again in ``delay`` seconds (at most ``claim_after``).
@@ -114,14 +124,12 @@ class Delivery:
             )
         counts = await asyncio.gather(
             *(
-                self.pipeline.execute(
-                    "XPENDING", self.stream, self.group, id, id, 1, parse_detail=True
-                )
+                self.pipeline.execute("XPENDING", self.stream, self.group, id, id, 1)
                 for id, _ in claimed
             )
         )
         return [
-            Entry(id, fields, attempt=_deliveries(pending))
+            Entry(id, fields, attempt=_deliveries(pending), again=True)
             for (id, fields), pending in zip(claimed, counts, strict=True)
         ]
 
@@ -160,14 +168,10 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _fields(raw: Any) -> dict[bytes, bytes]:
-    if isinstance(raw, dict):
-        return raw
+def _fields(raw: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(raw[::2], raw[1::2], strict=True))
 
 
-def _deliveries(pending: Any) -> int:
-    if not pending:
-        return 1
-    row = pending[0]
-    return int(row["times_delivered"] if isinstance(row, dict) else row[3])
+def _deliveries(pending: list[list[Any]]) -> int:
+    """The count in a row of XPENDING: id, consumer, idle time, deliveries."""
+    return int(pending[0][3]) if pending else 1

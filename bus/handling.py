@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import traceback
 from collections.abc import Awaitable, Callable
@@ -15,10 +16,12 @@ from redis.exceptions import RedisError
 
 from bus import streams
 from bus.broker import decode
-from bus.committer import Committer, Publication
+from bus.committer import Committer
 from bus.delivery import Delivery, Entry, Grave
 from bus.documents import INBOX, Database
-from bus.middleware import DEAD, HANDLED, RETRIES, observed
+from bus.finishing import Finished, Finisher
+from bus.middleware import DEAD, RETRIES, Observed, handled
+from bus.outages import is_outage
 from bus.publisher import Publisher
 from bus.replies import Outcome
 from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
@@ -78,6 +81,7 @@ class Handling:
         self.observer = observer
         self._wires = {(contract.wire, contract.wire_version): contract for contract in table}
         self._committer = committer
+        self._finisher = Finisher(publisher, committer)
         self._publisher = publisher
         self._database = database
 
@@ -92,16 +96,16 @@ class Handling:
         except ValueError as error:
             await self._bury(entry, delivery, Grave("undecodable", "", entry.attempt, str(error)))
             return
-        with observed(envelope, self.group, entry.attempt):
+        with Observed(envelope, self.group, entry.attempt):
             try:
                 outcome = await self._handle(envelope, entry, delivery, policy)
             except asyncio.CancelledError:
                 raise
-            except (RedisError, OSError) as error:
+            except (RedisError, PyMongoError, OSError) as error:
                 log.warning("left_pending", reason=str(error))
                 outcome = "left_pending"
                 delivery.in_hand.pop(entry.id, None)
-        HANDLED.labels(self.group, envelope.type, outcome).inc()
+        handled(self.group, envelope.type, outcome).inc()
 
     async def _handle(
         self, envelope: Envelope, entry: Entry, delivery: Delivery, policy: Policy
@@ -127,13 +131,13 @@ class Handling:
             RETRIES.labels(self.group, envelope.type, "asked").inc()
             await delivery.park(entry, retry.after, counted=False)
             return "retried"
-        except (PyMongoError, RedisError) as error:
-            # The database is away: waiting is no attempt of the handler's.
-            log.warning("dependency_away", reason=str(error)[:500])
-            RETRIES.labels(self.group, envelope.type, "dependency").inc()
-            await delivery.park(entry, policy.backoff(3), counted=False)
-            return "retried"
         except Exception as error:
+            if is_outage(error):
+                # Waiting for a server is no attempt of the handler's.
+                log.warning("dependency_away", reason=str(error)[:500])
+                RETRIES.labels(self.group, envelope.type, "dependency").inc()
+                await delivery.park(entry, policy.backoff(3), counted=False)
+                return "retried"
             log.exception("handler_failed", handler=self._name(contract))
             if entry.attempt >= policy.max_deliveries:
                 grave = Grave(
@@ -164,7 +168,7 @@ class Handling:
         except ValueError as error:
             grave = Grave("invalid_data", self._name(contract), entry.attempt, str(error))
             return await self._give_up(envelope, entry, delivery, grave)
-        if entry.attempt > 1 and await self._repeat(envelope, entry, delivery):
+        if entry.again and await self._repeat(envelope, entry, delivery):
             return "repeated"
         for run in range(FRESH_TRIES):
             unit = UnitOfWork(envelope, self.group, rerun=run > 0)
@@ -173,13 +177,14 @@ class Handling:
                 for effect in unit.effects:
                     await effect()
                 publication = await self._committer.commit(unit)
-            except AlreadyHandled:
-                await self._repeat(envelope, entry, delivery)
-                return "repeated"
             except Conflict as conflict:
+                if isinstance(conflict, AlreadyHandled) and await self._repeat(
+                    envelope, entry, delivery
+                ):
+                    return "repeated"
                 log.debug("run_again", reason=str(conflict))
                 continue
-            await self._after_commit(unit, publication, entry, delivery)
+            await self._finisher.finish(Finished(unit, publication, delivery, entry.id))
             return "refused" if unit.outcome and unit.outcome.failure else "done"
         raise Retry(0.2, "the document is contended")
 
@@ -194,36 +199,22 @@ class Handling:
         elif isinstance(message, Command):
             unit.succeed(view)
 
-    async def _after_commit(
-        self,
-        unit: UnitOfWork,
-        publication: Publication | None,
-        entry: Entry,
-        delivery: Delivery,
-    ) -> None:
-        # All of it shares one round trip. Should it break half way, the outbox still says
-        # what to publish and the inbox what to reply.
-        steps: list[Awaitable[Any]] = []
-        if outbound := unit.outbound():
-            steps.append(self._publisher.publish(outbound))
-        if unit.outcome is not None and unit.message.replyto is not None:
-            steps.append(self._reply(unit.message.replyto, unit.outcome))
-        await asyncio.gather(*steps, delivery.ack(entry.id))
-        if publication is not None:
-            self._committer.published(publication)
-
-    async def _reply(self, channel: str, outcome: Outcome) -> None:
-        await self._publisher.pipeline.execute("PUBLISH", channel, outcome.model_dump_json())
-
     async def _repeat(self, envelope: Envelope, entry: Entry, delivery: Delivery) -> bool:
         """If the message was handled before, reply as then and acknowledge. Whether it was."""
-        found = await self._database[INBOX].find_one({"_id": f"{self.group}:{envelope.id}"})
-        if found is None:
+        found, outcome = await self._find(envelope)
+        if not found:
             return False
-        if envelope.replyto is not None and "outcome" in found:
-            await self._reply(envelope.replyto, Outcome.model_validate(found["outcome"]))
+        if envelope.replyto is not None and outcome is not None:
+            await self._publisher.reply(envelope.replyto, outcome)
         await delivery.ack(entry.id)
         return True
+
+    async def _find(self, envelope: Envelope) -> tuple[bool, Outcome | None]:
+        """Whether the inbox has the message, and a command's outcome."""
+        found = await self._database[INBOX].find_one({"_id": f"{self.group}:{envelope.id}"})
+        if found is None or "outcome" not in found:
+            return found is not None, None
+        return True, Outcome.model_validate(found["outcome"])
 
     async def _give_up(
         self, envelope: Envelope, entry: Entry, delivery: Delivery, grave: Grave
@@ -232,14 +223,15 @@ class Handling:
         if Command.of_wire(envelope.type, envelope.dataversion) is not None:
             unit = UnitOfWork(envelope, self.group)
             unit.fail(GAVE_UP)
-            try:
+            with contextlib.suppress(AlreadyHandled):
                 await self._committer.commit(unit)
-            except AlreadyHandled:
-                # It was carried out, and what failed came after: that is no dead letter.
-                await self._repeat(envelope, entry, delivery)
-                return "repeated"
-            if envelope.replyto is not None and unit.outcome is not None:
-                await self._reply(envelope.replyto, unit.outcome)
+        found, outcome = await self._find(envelope)
+        if found and (outcome is None or outcome.failure != GAVE_UP):
+            # It was carried out, and what failed came after: that is no dead letter.
+            await self._repeat(envelope, entry, delivery)
+            return "repeated"
+        if envelope.replyto is not None and outcome is not None:
+            await self._publisher.reply(envelope.replyto, outcome)
         await self._bury(entry, delivery, grave)
         return "dead"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from types import TracebackType
 
 import structlog
 from opentelemetry import trace
@@ -31,37 +31,82 @@ RETRIES = Counter(
 DEAD = Counter("grid8_dead_letters_total", "Messages given up", ["group", "reason"])
 IN_HAND = Gauge("grid8_messages_in_hand", "Messages being handled", ["stream", "group"])
 
+_tracing = False
 _tracer = trace.get_tracer("grid8.bus")
 _propagator = TraceContextTextMapPropagator()
 
 
 def current_traceparent() -> str | None:
     """The W3C traceparent of the current span, when there is one that is recorded."""
+    if not tracing_is_on():
+        return None
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")
 
 
-@contextlib.contextmanager
-def observed(envelope: Envelope, group: str, attempt: int) -> Iterator[None]:
-    """Bind the message to the log, continue its trace, and measure it."""
-    started = time.perf_counter()
-    LATENCY.labels(group).observe(max(0.0, (datetime.now(UTC) - envelope.time).total_seconds()))
+class Observed:
+    """Surrounds the handling of one message: its log context, its trace, its measures."""
+
+    __slots__ = ("_bound", "_duration", "_span", "_started")
+
+    def __init__(self, envelope: Envelope, group: str, attempt: int) -> None:
+        self._duration, latency = _measures(group, envelope.type)
+        self._started = time.perf_counter()
+        latency.observe(max(0.0, time.time() - envelope.time.timestamp()))
+        self._bound = {
+            "message": envelope.id,
+            "type": envelope.type,
+            "request_id": envelope.correlationid,
+            "org": envelope.org,
+            "attempt": attempt,
+        }
+        self._span = _span(envelope) if tracing_is_on() else None
+
+    def __enter__(self) -> None:
+        # The message has a task, and so a context, of its own: nothing need be restored.
+        structlog.contextvars.bind_contextvars(**self._bound)
+        if self._span is not None:
+            self._span.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace_: TracebackType | None,
+    ) -> None:
+        if self._span is not None:
+            self._span.__exit__(kind, error, trace_)
+        self._duration.observe(time.perf_counter() - self._started)
+
+
+def use_tracing(on: bool) -> None:
+    """Make spans in this process; making them costs even when nobody collects them."""
+    global _tracing
+    _tracing = on
+
+
+def tracing_is_on() -> bool:
+    """Whether anybody collects spans."""
+    return _tracing
+
+
+@lru_cache(maxsize=4096)
+def _measures(group: str, type: str) -> tuple[Histogram, Histogram]:
+    return DURATION.labels(group, type), LATENCY.labels(group)
+
+
+@lru_cache(maxsize=4096)
+def handled(group: str, type: str, outcome: str) -> Counter:
+    """The counter of messages that ended in this way."""
+    return HANDLED.labels(group, type, outcome)
+
+
+def _span(envelope: Envelope) -> AbstractContextManager[trace.Span]:
     carrier = {"traceparent": envelope.traceparent} if envelope.traceparent else {}
-    with (
-        structlog.contextvars.bound_contextvars(
-            message=envelope.id,
-            type=envelope.type,
-            request_id=envelope.correlationid,
-            org=envelope.org,
-            attempt=attempt,
-        ),
-        _tracer.start_as_current_span(
-            envelope.type,
-            context=_propagator.extract(carrier),
-            kind=trace.SpanKind.CONSUMER,
-            attributes={"messaging.system": "redis", "messaging.message.id": envelope.id},
-        ),
-    ):
-        yield
-    DURATION.labels(group, envelope.type).observe(time.perf_counter() - started)
+    return _tracer.start_as_current_span(
+        envelope.type,
+        context=_propagator.extract(carrier),
+        kind=trace.SpanKind.CONSUMER,
+        attributes={"messaging.system": "redis", "messaging.message.id": envelope.id},
+    )

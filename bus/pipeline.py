@@ -7,32 +7,48 @@ under load a hundred XADDs cost one round trip and one fsync, at rest each goes 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 from redis.asyncio import Redis
 
 LIMIT = 512
-"""Commands sent in one round trip at most."""
+"""Requests that share one round trip at most."""
+
+
+Command = tuple[Any, ...]
 
 
 class Pipeline:
-    """Executes single Redis commands, coalesced."""
+    """Executes Redis commands, coalesced."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._queue: list[tuple[tuple[Any, ...], dict[str, Any], asyncio.Future[Any]]] = []
+        self._encode = redis.get_encoder().encode  # type: ignore[no-untyped-call]
+        self._queue: list[tuple[list[Command], asyncio.Future[list[Any]]]] = []
         self._sender: asyncio.Task[None] | None = None
 
-    async def execute(self, *command: Any, **options: Any) -> Any:
-        """The reply to one command. Raises what Redis answers, or redis.ConnectionError.
+    async def execute(self, name: str, *arguments: Any) -> Any:
+        """The reply to one command, raw. Raises what Redis answers, or redis.ConnectionError.
 
-        ``options`` go to redis-py's parser of the reply.
         After a ConnectionError the command may or may not have been carried out.
         """
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append((command, options, future))
+        [reply] = await self.execute_all([(name, *arguments)])
+        return reply
+
+    async def execute_all(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to commands that are sent together, in order; raises as ``execute`` does.
+
+        All of them are carried out, whichever of them is answered with an error.
+        """
+        # What cannot be sent fails here, and not all that would share its round trip.
+        encoded = [(name, *map(self._encode, arguments)) for name, *arguments in commands]
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._queue.append((encoded, future))
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send())
+            # Of no message's context: it sends for all of them.
+            self._sender = asyncio.create_task(self._send(), context=Context())
         return await future
 
     async def _send(self) -> None:
@@ -40,11 +56,14 @@ class Pipeline:
             batch, self._queue = self._queue[:LIMIT], self._queue[LIMIT:]
             try:
                 async with self._redis.pipeline(transaction=False) as pipe:
-                    for command, options, _ in batch:
-                        pipe.execute_command(*command, **options)
-                    replies = await pipe.execute(raise_on_error=False)
+                    # A parser that stumbles over one reply would lose those after it.
+                    pipe.response_callbacks = {}
+                    for commands, _ in batch:
+                        for command in commands:
+                            pipe.execute_command(*command)
+                    replies = iter(await pipe.execute(raise_on_error=False))
             except BaseException as error:
-                for _, _, future in batch:
+                for _, future in batch:
                     if not future.done():
                         future.set_exception(
                             error
@@ -54,13 +73,15 @@ class Pipeline:
                 if not isinstance(error, Exception):
                     raise
                 continue
-            for (_, _, future), reply in zip(batch, replies, strict=True):
+            for commands, future in batch:
+                own = [next(replies) for _ in commands]
                 if future.done():
                     continue
-                if isinstance(reply, Exception):
-                    future.set_exception(reply)
+                refused = next((reply for reply in own if isinstance(reply, Exception)), None)
+                if refused is not None:
+                    future.set_exception(refused)
                 else:
-                    future.set_result(reply)
+                    future.set_result(own)
 
     async def close(self) -> None:
         """Wait until everything asked for has been sent."""

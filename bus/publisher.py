@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
 from bus import streams
 from bus.broker import FIELD, encode
-from bus.pipeline import Pipeline
-from contracts.base import Command
+from bus.pipeline import Command, Pipeline
+from bus.replies import Outcome
+from contracts.base import Command as CommandContract
 from contracts.envelope import Envelope
 
 
 def stream_of(envelope: Envelope) -> str:
     """The stream a message belongs to: its command's lane, or its domain's events."""
     domain = envelope.type.partition(".")[0]
-    contract = Command.of_wire(envelope.type, envelope.dataversion)
+    contract = CommandContract.of_wire(envelope.type, envelope.dataversion)
     if contract is None:
         return streams.events(domain)
     return streams.commands(domain, contract.lane)
@@ -55,31 +55,30 @@ class Publisher:
 
         Raises redis.RedisError when it may not have arrived.
         """
-        value = await encode(envelope.wire(), id=envelope.id, correlation=envelope.correlationid)
-        await self.pipeline.execute("XADD", stream_of(envelope), "*", FIELD, value)
+        await self.pipeline.execute(*added(envelope))
 
     async def send_durably(self, envelope: Envelope) -> None:
         """As ``send``, and wait for the fsync where the server does it later (WAITAOF)."""
         if self._durable != "waitaof":
             await self.send(envelope)
             return
-        value = await encode(envelope.wire(), id=envelope.id, correlation=envelope.correlationid)
         async with self.redis.pipeline(transaction=False) as pipe:
-            pipe.execute_command("XADD", stream_of(envelope), "*", FIELD, value)
+            pipe.execute_command(*added(envelope))
             pipe.execute_command("WAITAOF", 1, 0, 5000)
             _, acknowledged = await pipe.execute()
         if not acknowledged[0]:
             raise TimeoutError("Redis has not written its append-only file in 5 s")
 
+    async def reply(self, channel: str, outcome: Outcome) -> None:
+        """Tell whoever waits on ``channel`` how a command ended."""
+        await self.pipeline.execute("PUBLISH", channel, outcome.model_dump_json())
+
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Add events (and caused commands) to their streams, in order."""
-        values = [
-            await encode(each.wire(), id=each.id, correlation=each.correlationid)
-            for each in envelopes
-        ]
-        await asyncio.gather(
-            *(
-                self.pipeline.execute("XADD", stream_of(each), "*", FIELD, value)
-                for each, value in zip(envelopes, values, strict=True)
-            )
-        )
+        await self.pipeline.execute_all([added(each) for each in envelopes])
+
+
+def added(envelope: Envelope) -> Command:
+    """The XADD that puts a message on its stream."""
+    value = encode(envelope.wire(), id=envelope.id, correlation=envelope.correlationid)
+    return ("XADD", stream_of(envelope), "*", FIELD, value)

@@ -87,11 +87,12 @@ class Replies:
                 await asyncio.sleep(0.2)
 
     def _hear(self, body: bytes) -> None:
-        try:
-            outcome = Outcome.model_validate_json(body)
-        except ValueError:
-            log.warning("reply_unreadable", size=len(body))
-            return
-        future = self._waiting.get(outcome.command_id)
-        if future is not None and not future.done():
-            future.set_result(outcome)
+        for line in body.split(b"\n"):
+            try:
+                outcome = Outcome.model_validate_json(line)
+            except ValueError:
+                log.warning("reply_unreadable", size=len(line))
+                continue
+            future = self._waiting.get(outcome.command_id)
+            if future is not None and not future.done():
+                future.set_result(outcome)

@@ -28,6 +28,11 @@ def dead(domain: str) -> str:
     return f"grid8:{{{domain}}}:dead"
 
 
+def replay(domain: str) -> str:
+    """Where the group of ``domain``, and no other, is given chosen messages again."""
+    return f"grid8:{{{domain}}}:replay"
+
+
 def push(shard: int) -> str:
     """One of the streams from which notifiers serve sockets."""
     return f"grid8:push:{{{shard}}}"

@@ -12,6 +12,7 @@ import structlog
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -54,9 +55,11 @@ class Lane:
     delivery: Delivery = field(init=False)
     subscriber: Any = field(init=False)
     unstarted: list[Entry] = field(default_factory=list)
+    gauge: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         self.free = asyncio.Semaphore(self.slots)
+        self.gauge = IN_HAND.labels(self.stream, self.handling.group)
 
 
 class Worker:
@@ -171,8 +174,7 @@ class Worker:
             task.add_done_callback(lane.tasks.discard)
 
     async def _work(self, lane: Lane, entry: Entry) -> None:
-        gauge = IN_HAND.labels(lane.stream, lane.handling.group)
-        gauge.inc()
+        lane.gauge.inc()
         try:
             await lane.handling.handle(entry, lane.delivery, lane.policy)
         except asyncio.CancelledError:
@@ -183,7 +185,7 @@ class Worker:
             log.exception("delivery_failed", stream=lane.stream, entry=entry.id)
             lane.delivery.in_hand.pop(entry.id, None)
         finally:
-            gauge.dec()
+            lane.gauge.dec()
             lane.free.release()
 
     async def _forever(self, step: Any, every: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import re
 import time
 import unicodedata
 from datetime import UTC, datetime
@@ -12,6 +14,9 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
+_TIME_SHIFTS = range(45, -1, -5)
+_TIME_PART = re.compile(f"[{_CROCKFORD}]{{10}}")
 
 
 def new_id(prefix: str) -> str:
@@ -19,9 +24,9 @@ def new_id(prefix: str) -> str:
 
     The second part is a ULID (48 bits of milliseconds, 80 random bits) in lower case.
     """
-    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
-    digits = [_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5)]
-    return f"{prefix}_{''.join(digits)}"
+    milliseconds = time.time_ns() // 1_000_000
+    time_part = "".join(_CROCKFORD[(milliseconds >> shift) & 31] for shift in _TIME_SHIFTS)
+    return f"{prefix}_{time_part}{_crockford(os.urandom(10))}"
 
 
 def derived_id(prefix: str, source: str, salt: str = "") -> str:
@@ -30,11 +35,15 @@ def derived_id(prefix: str, source: str, salt: str = "") -> str:
     Keeps the time of ``source``; ``salt`` tells apart several things with one cause.
     """
     time_part = source.partition("_")[2][:10]
-    if len(time_part) != 10 or not set(time_part) <= set(_CROCKFORD):
-        time_part = _CROCKFORD[0] * 10
-    digest = int.from_bytes(hashlib.sha256(f"{prefix} {source} {salt}".encode()).digest()[:10])
-    tail = "".join(_CROCKFORD[(digest >> shift) & 31] for shift in range(75, -1, -5))
-    return f"{prefix}_{time_part}{tail}"
+    if not _TIME_PART.fullmatch(time_part):
+        time_part = "0000000000"
+    digest = hashlib.sha256(f"{prefix} {source} {salt}".encode()).digest()
+    return f"{prefix}_{time_part}{_crockford(digest[:10])}"
+
+
+def _crockford(raw: bytes) -> str:
+    """16 characters for 10 bytes."""
+    return base64.b32encode(raw).translate(_FROM_RFC4648).decode()
 
 
 def now() -> datetime:

@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -20,8 +22,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from bus.middleware import tracing_is_on
 from contracts.errors import DomainError
 from contracts.types import new_id
+from gateway.connection import SECURITY, listen
 from gateway.dispatch import dispatch
 from gateway.errors import (
     BodyTooLarge,
@@ -53,13 +57,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _tracer = trace.get_tracer("grid8.gateway")
 _propagator = TraceContextTextMapPropagator()
 
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 EXPOSED = "ETag, Location, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
 
 
@@ -86,20 +83,19 @@ def middleware_of(settings: Settings) -> Any:
         given = request.headers.get("X-Request-Id", "")
         request["id"] = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         request["address"] = client_address(request, settings.gateway.trusted_proxies)
-        request["traceparent"] = request.headers.get("traceparent")
         resource = request.match_info.route.resource
         name = resource.canonical if resource is not None else "unknown"
         RUNNING.inc()
         try:
             with (
                 structlog.contextvars.bound_contextvars(request_id=request["id"]),
-                _tracer.start_as_current_span(
-                    f"{request.method} {name}",
-                    context=_propagator.extract(request.headers),
-                    kind=trace.SpanKind.SERVER,
-                ),
+                _span(request, name),
             ):
                 response = await _answer(request, handler, origins)
+                if request.content.exception() is not None:
+                    # Where a broken body ends, nobody can tell: nothing may follow it.
+                    request.content.feed_eof()
+                    response.force_close()
                 seconds = time.perf_counter() - started
                 log.info(
                     "request",
@@ -111,11 +107,28 @@ def middleware_of(settings: Settings) -> Any:
                 )
         finally:
             RUNNING.dec()
-        REQUESTS.labels(_known(request.method), name, response.status).inc()
-        SECONDS.labels(_known(request.method), name).observe(seconds)
+        requests, duration = _measures(_known(request.method), name, response.status)
+        requests.inc()
+        duration.observe(seconds)
         return response
 
     return finish
+
+
+@lru_cache(maxsize=4096)
+def _measures(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), SECONDS.labels(method, route)
+
+
+def _span(request: web.Request, route: str) -> AbstractContextManager[Any]:
+    """The request's span, continuing the caller's trace; nothing while tracing is off."""
+    if not tracing_is_on():
+        return nullcontext()
+    return _tracer.start_as_current_span(
+        f"{request.method} {route}",
+        context=_propagator.extract(request.headers),
+        kind=trace.SpanKind.SERVER,
+    )
 
 
 def decorator_of(settings: Settings) -> Any:
@@ -128,7 +141,9 @@ def decorator_of(settings: Settings) -> Any:
         headers["Server"] = "grid8"
         for header, value in SECURITY.items():
             headers.setdefault(header, value)
-        if request.method not in ("GET", "HEAD") or response.status >= 400:
+        if response.status >= 400:
+            headers["Cache-Control"] = "no-store"
+        elif request.method not in ("GET", "HEAD"):
             headers.setdefault("Cache-Control", "no-store")
         else:
             headers.setdefault("Cache-Control", "private, no-cache")
@@ -159,8 +174,13 @@ async def _answer(request: web.Request, handler: Handler, origins: set[str]) -> 
     except (RedisError, PyMongoError) as error:
         log.warning("dependency_down", reason=str(error)[:300])
         return problem_response(DependencyDown(retry_after=5), request["id"])
-    except (ConnectionError, asyncio.CancelledError):
+    except asyncio.CancelledError:
         raise
+    except ConnectionError as error:
+        if request.transport is None:
+            raise  # the client is gone
+        log.warning("dependency_down", reason=str(error)[:300])
+        return problem_response(DependencyDown(retry_after=5), request["id"])
     except Exception:
         log.exception("request_failed", method=request.method, path=request.path)
         return problem_response(InternalError(), request["id"])
@@ -212,9 +232,10 @@ def make_app(gateway: Gateway) -> web.Application:
     app[GATEWAY] = gateway
     app[OPENAPI] = build(ROUTES, server=settings.gateway_url, version=version("grid8"))
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _bound(route, gateway))
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, _bound(route, gateway))
+        for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+            app.router.add_route(
+                method, route.path, _bound(route, gateway), expect_handler=_continue
+            )
     checks = {**checks_of(gateway.context), "object_store": gateway.store.check}
     app.add_routes(ops_routes("gateway", checks, metrics=settings.gateway.metrics_public))
     return app
@@ -225,6 +246,14 @@ def _bound(route: Route, gateway: Gateway) -> Handler:
         return await dispatch(request, route, gateway)
 
     return handle
+
+
+async def _continue(request: web.Request) -> None:
+    """Let a client go on that waits for it; other expectations are not met (RFC 9110, 10.1.1)."""
+    if request.headers["Expect"].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What was written is not the response, which can still be an error.
+        request.writer.output_size = 0
 
 
 async def serve(settings: Settings) -> None:
@@ -240,12 +269,10 @@ async def serve(settings: Settings) -> None:
             access_log=None,
             handle_signals=False,
             shutdown_timeout=settings.gateway.drain_grace,
-            max_line_size=8190,
-            max_field_size=8190,
         )
         await runner.setup()
-        site = web.TCPSite(runner, settings.gateway.host, settings.gateway.port, backlog=1024)
-        await site.start()
+        assert runner.server is not None
+        listener = await listen(runner.server, settings.gateway)
         checks = {**checks_of(gateway.context), "object_store": gateway.store.check}
         ops = await serve_ops("gateway", checks, host=settings.ops.host, port=settings.ops.port)
         log.info("started", url=settings.gateway_url, durable=gateway.context.publisher.durability)
@@ -253,6 +280,7 @@ async def serve(settings: Settings) -> None:
             log.error("redis_not_durable", hint="a 202 may be lost: run Redis with appendonly yes")
         await stop.wait()
         log.info("draining")
+        listener.close()
         await runner.cleanup()
         if ops is not None:
             await ops.cleanup()

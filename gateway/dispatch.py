@@ -31,13 +31,14 @@ from gateway.errors import (
     ValidationFailed,
 )
 from gateway.idempotency import KEPT, Answer, Claim
-from gateway.limits import parse_object, parse_parameters, read_body
+from gateway.limits import parse_object, parse_parameters, read_body, unknown_fields
 from gateway.problems import MEDIA_TYPE, STATUS, invalid, problem_body
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
 
 SOURCE = "/grid8/gateway"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
@@ -72,7 +73,7 @@ async def _answer_query(request: web.Request, route: Route, actor: Actor | None)
         )
     path = {name: request.match_info[name] for name in route.in_path if name != "org"}
     view: BaseModel = await route.function(actor, **path, **given)
-    return respond(request, route.status, view.model_dump(mode="json"))
+    return respond(request, route.status, view.model_dump(mode="json"), revised=route.revised)
 
 
 def respond(
@@ -80,20 +81,26 @@ def respond(
     status: int,
     body: dict[str, Any] | None,
     headers: dict[str, str] | None = None,
+    *,
+    revised: bool = True,
 ) -> web.Response:
-    """A JSON response with its ETag; 304 when a GET named the same one."""
+    """A JSON response with its ETag; 304 when a GET named the same one and is ``revised``."""
     more = dict(headers or {})
     if body is not None and isinstance(body.get("revision"), int):
         more["ETag"] = f'"{body["revision"]}"'
-        if request.method in ("GET", "HEAD") and more["ETag"] in re.split(
-            r"\s*,\s*", request.headers.get("If-None-Match", "")
-        ):
+        if revised and request.method in ("GET", "HEAD") and _is_known(request, more["ETag"]):
             return web.Response(status=304, headers=more)
     if body is None:
         return web.Response(status=status, headers=more)
     return web.Response(
         body=to_json(body), status=status, headers=more, content_type="application/json"
     )
+
+
+def _is_known(request: web.Request, etag: str) -> bool:
+    """Whether If-None-Match names the ETag, compared weakly (RFC 9110, 13.1.2)."""
+    named = ",".join(request.headers.getall("If-None-Match", [])).split(",")
+    return any(each.strip().removeprefix("W/") in (etag, "*") for each in named)
 
 
 async def _command_of(
@@ -105,15 +112,7 @@ async def _command_of(
     allowed = route.body_fields()
     unknown = [name for name in given if name not in allowed]
     if unknown:
-        raise ValidationFailed(
-            "The body has unknown fields.",
-            errors=[
-                FieldError(
-                    pointer=f"/{name}"[:200], code="extra_forbidden", detail="is not known here"
-                )
-                for name in unknown[:50]
-            ],
-        )
+        raise unknown_fields(unknown, "The body has unknown fields.", prefix="/")
     if route.method == "PATCH" and not given:
         raise ValidationFailed("Name at least one field to change.")
     fields = dict(given)
@@ -186,19 +185,13 @@ async def carry_out(
         if claim.answer is not None:
             return render(request, route, claim.answer, {"Idempotent-Replayed": "true"})
         id = claim.command
-    try:
-        answer = await _send(request, route, gateway, actor, command, id)
-    except ReplyLate:
-        raise  # it may yet be carried out: the key stays with its command
-    except DomainError:
-        if claim is not None and claim.fresh:
-            await gateway.idempotency.release(claim)
-        raise
+    # Whatever fails from here on, the command may yet be carried out: the key stays with it.
+    answer = await _send(request, route, gateway, actor, command, id)
+    if actor is not None and route.present is not None and answer.status == route.status:
+        view = await route.present(actor, answer.body)
+        answer.body = view.model_dump(mode="json")
     if claim is not None:
         await gateway.idempotency.answered(claim, answer)
-    if actor is not None and route.present is not None and answer.status < 300 and answer.body:
-        view = await route.present(actor, answer.body)
-        return respond(request, answer.status, view.model_dump(mode="json"), answer.headers)
     return render(request, route, answer)
 
 
@@ -216,7 +209,7 @@ async def _send(
         actor=actor,
         id=id,
         correlationid=request["id"],
-        traceparent=current_traceparent() or request.get("traceparent"),
+        traceparent=current_traceparent() or _given_traceparent(request),
         replyto=gateway.replies.channel,
     )
     hurried = actor is not None and _prefers_async(request)
@@ -243,6 +236,12 @@ async def _send(
         return _accepted(id)
     except (RedisError, OSError) as error:
         raise DependencyDown("The command could not be queued.", retry_after=5) from error
+
+
+def _given_traceparent(request: web.Request) -> str | None:
+    """The caller's trace context, to be continued also while nothing is traced here."""
+    given = request.headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else None
 
 
 async def _remember(gateway: Gateway, id: str, actor: Actor | None) -> None:

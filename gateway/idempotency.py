@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis.asyncio import Redis
@@ -40,8 +40,6 @@ class Claim:
     command: str
     since: float
     answer: Answer | None = None
-    fresh: bool = field(default=True)
-    """Whether this request is the first with the key."""
 
 
 class Idempotency:
@@ -65,8 +63,8 @@ class Idempotency:
         """Take the key for ``command``, or learn what became of it.
 
         Raises KeyInvalid, KeyReused for another request, and KeyInProgress while the first
-        one is being answered. A claim that is neither fresh nor answered belongs to a
-        request that was never answered: send its command again.
+        one is being answered. Without an answer the claim is new, or its request was never
+        answered: send its command (again).
         """
         if not 1 <= len(key) <= 255 or not all(" " < character <= "~" for character in key):
             raise KeyInvalid()
@@ -89,14 +87,10 @@ class Idempotency:
         claim.answer = answer
         await self._redis.set(claim.key, _dump(claim), ex=KEPT)
 
-    async def release(self, claim: Claim) -> None:
-        """Give the key back: nothing was done."""
-        await self._redis.delete(claim.key)
-
 
 def _dump(claim: Claim) -> str:
     kept = asdict(claim)
-    del kept["key"], kept["fresh"]
+    del kept["key"]
     return json.dumps(kept)
 
 
@@ -104,4 +98,4 @@ def _load(name: str, raw: bytes | str) -> Claim:
     kept = json.loads(raw)
     answer = Answer(**kept.pop("answer")) if kept.get("answer") else None
     kept.pop("answer", None)
-    return Claim(name, **kept, answer=answer, fresh=False)
+    return Claim(name, **kept, answer=answer)

@@ -39,7 +39,7 @@ async def get_me(request: web.Request, _: Gateway, actor: Actor) -> web.Response
     """The signed-in user, with what they belong to."""
     parse_parameters(request, None)
     view = await user_view(actor)
-    return respond(request, 200, view.model_dump(mode="json"))
+    return respond(request, 200, view.model_dump(mode="json"), revised=False)
 
 
 async def get_sessions(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:

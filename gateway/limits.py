@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +19,7 @@ from gateway.errors import (
     RequestMalformed,
     ValidationFailed,
 )
-from gateway.problems import invalid
+from gateway.problems import SHOWN, invalid, pointer
 
 BODY_TIMEOUT = 30.0
 """Seconds a JSON body may take to arrive."""
@@ -51,6 +53,7 @@ def parse_object(request: web.Request, body: bytes) -> dict[str, Any]:
         raise MediaTypeUnsupported("JSON is UTF-8 (RFC 8259).")
     try:
         parsed = from_json(body, allow_inf_nan=False)
+        json.loads(body, object_pairs_hook=_without_repeats)
     except ValueError as error:
         raise BodyMalformed(f"{str(error).capitalize()[:200]}.") from error
     if not isinstance(parsed, dict):
@@ -61,28 +64,43 @@ def parse_object(request: web.Request, body: bytes) -> dict[str, Any]:
     return parsed
 
 
+def _without_repeats(pairs: list[tuple[str, Any]]) -> None:
+    """Raise ValueError for a name given twice: two readers would take two values for it."""
+    if len(pairs) > 1 and len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name is given twice in an object")
+
+
+def unknown_fields(names: list[str], detail: str, *, prefix: str = "") -> ValidationFailed:
+    """Names that are not known here, as a problem."""
+    return ValidationFailed(
+        detail,
+        errors=[
+            FieldError(
+                pointer=prefix + (pointer(name) if prefix else name[:200]),
+                code="extra_forbidden",
+                detail="is not known here",
+            )
+            for name in names[:SHOWN]
+        ],
+    )
+
+
 def parse_parameters(request: web.Request, model: type[BaseModel] | None) -> dict[str, Any]:
     """The query parameters by name, validated. Unknown and repeated ones are refused."""
     names = list(request.query)
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
         raise ValidationFailed(
             "A query parameter may be given once.",
             errors=[
                 FieldError(pointer=name[:200], code="repeated", detail="given more than once")
-                for name in repeated
+                for name in repeated[:SHOWN]
             ],
         )
     if model is None:
         if not names:
             return {}
-        raise ValidationFailed(
-            "This address takes no query parameters.",
-            errors=[
-                FieldError(pointer=name[:200], code="extra_forbidden", detail="is not known here")
-                for name in names
-            ],
-        )
+        raise unknown_fields(names, "This address takes no query parameters.")
     try:
         found = model.model_validate(dict(request.query))
     except ValidationError as error:

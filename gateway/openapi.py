@@ -208,7 +208,12 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     if route.operation == "getFile":
         answers["206"] = {"description": _STATUS_TEXT["206"], "content": _bytes()}
         answers["416"] = {"description": _STATUS_TEXT["416"]}
-    if route.method == "GET":
+    if (
+        route.kind == "query"
+        and route.revised
+        and route.answers
+        and "revision" in route.answers.model_fields
+    ) or route.operation == "getFile":
         answers["304"] = {"description": _STATUS_TEXT["304"]}
     for status in _refusals(route):
         answers[status] = {

@@ -31,6 +31,9 @@ STATUS: dict[ErrorKind, int] = {
 
 MEDIA_TYPE = "application/problem+json"
 
+SHOWN = 50
+"""Wrong fields that one problem names at most."""
+
 
 class Problem(View):
     """The body of every error."""
@@ -87,17 +90,17 @@ def invalid(error: ValidationError, *, prefix: str = "/") -> ValidationFailed:
     """What pydantic found, as fields with pointers; never with the values given."""
     errors = [
         FieldError(
-            pointer=prefix + "/".join(_escaped(part) for part in each["loc"]),
+            pointer=prefix + "/".join(pointer(part) for part in each["loc"]),
             code=each["type"],
             detail=each["msg"].removeprefix("Value error, "),
         )
         for each in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     return ValidationFailed(
-        "; ".join(f"{each.pointer}: {each.detail}" for each in errors[:3]), errors=errors[:50]
+        "; ".join(f"{each.pointer}: {each.detail}" for each in errors[:3]), errors=errors[:SHOWN]
     )
 
 
-def _escaped(part: int | str) -> str:
+def pointer(part: int | str) -> str:
     """One token of a JSON pointer (RFC 6901)."""
     return str(part).replace("~", "~0").replace("/", "~1")[:200]

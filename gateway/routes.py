@@ -99,7 +99,13 @@ ROUTES: list[Route] = [
         answers=OrganizationView,
         location="/v1/orgs/{id}",
     ),
-    query(ORG, get_organization, allow=Permission.ORGANIZATION_READ, answers=OrganizationView),
+    query(
+        ORG,
+        get_organization,
+        allow=Permission.ORGANIZATION_READ,
+        answers=OrganizationView,
+        revised=False,
+    ),
     command(
         "PATCH",
         ORG,
@@ -176,7 +182,7 @@ ROUTES: list[Route] = [
         },
     ),
     query(ORG + "/assets", list_assets, allow=Permission.ASSET_READ, answers=Page[AssetView]),
-    query(ASSET, get_asset, allow=Permission.ASSET_READ, answers=AssetView),
+    query(ASSET, get_asset, allow=Permission.ASSET_READ, answers=AssetView, revised=False),
     command(
         "PATCH",
         ASSET,

@@ -54,6 +54,9 @@ class Route:
     media: Mapping[str, Any] = field(default_factory=dict)
     """Request media types of a custom route, as OpenAPI shows them."""
     produces: str = "application/json"
+    revised: bool = True
+    """Whether the revision tells of every change in the answer: in it is no URL that expires
+    and nothing of the caller's own. Else a GET is never answered 304."""
 
     @property
     def in_path(self) -> list[str]:
@@ -123,6 +126,7 @@ def query(
     *,
     allow: Allow,
     answers: type[View],
+    revised: bool = True,
 ) -> Route:
     """A GET answered by a query: path and query parameters are the function's own."""
     route = Route(
@@ -136,6 +140,7 @@ def query(
         status=200,
         function=function,
         parameters=_parameters(function, set(re.findall(r"{(\w+)", path))),
+        revised=revised,
     )
     if isinstance(allow, Permission) and "{org}" not in path:
         raise TypeError(f"{path} needs {{org}} for the permission {allow.value}")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import aiohttp
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
@@ -90,28 +91,17 @@ async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> 
     limit = gateway.settings.assets.upload_limit
     if request.content_length is not None and request.content_length > limit + CHUNK:
         raise UploadTooLarge(f"At most {limit} bytes are taken.")
-    received: _Received | None = None
-    kept = False
-    try:
-        if request.content_type.startswith("multipart/"):
-            received, given = await _receive_form(request, gateway, actor, given)
-        else:
-            received = await _receive(
-                request.content.iter_chunked(CHUNK),
-                gateway,
-                actor,
-                declared=request.content_type,
-                filename=given.filename or "",
-            )
-        response = await _register(request, gateway, actor, received, given)
-        kept = response.status in (201, 202) and "Idempotent-Replayed" not in response.headers
-    except DependencyDown:
-        kept = True  # the command may have been queued all the same
-        raise
-    finally:
-        if received is not None and not kept:
-            with contextlib.suppress(DependencyUnavailable, OSError):
-                await gateway.store.delete([blob_key(actor.tenant, received.blob)])
+    if request.content_type.startswith("multipart/"):
+        received, given = await _receive_form(request, gateway, actor, given)
+    else:
+        received = await _receive(
+            request.content.iter_chunked(CHUNK),
+            gateway,
+            actor,
+            declared=request.content_type,
+            filename=given.filename or "",
+        )
+    response = await _register(request, gateway, actor, received, given)
     if given.wait and response.status == 201:
         return await _when_ready(request, response, gateway, actor)
     return response
@@ -209,6 +199,7 @@ async def _receive_form(
         ValueError,
         AssertionError,
         RuntimeError,
+        HttpProcessingError,
         aiohttp.ClientError,
         ConnectionError,
     ) as error:
@@ -230,6 +221,7 @@ async def _receive_form(
 
 
 async def _discard(received: _Received | None, gateway: Gateway, actor: Actor) -> None:
+    """Remove bytes that no command names, or none that could be carried out."""
     if received is not None:
         with contextlib.suppress(DependencyUnavailable, OSError):
             await gateway.store.delete([blob_key(actor.tenant, received.blob)])
@@ -264,9 +256,30 @@ async def _register(
     received: _Received,
     given: UploadParameters,
 ) -> web.Response:
+    try:
+        register = _command_for(received, given)
+        await check_references(REGISTER, actor, {"project_id": given.project_id})
+    except BaseException:
+        await _discard(received, gateway, actor)
+        raise
+    fingerprint = (request.path, received.written.sha256, given.model_dump_json())
+    try:
+        response = await carry_out(request, REGISTER, gateway, actor, register, fingerprint)
+    except DependencyDown:
+        raise
+    except DomainError:
+        await _discard(received, gateway, actor)
+        raise
+    # After any other error the command may have been queued all the same, and the bytes stay.
+    if not _took(response, received.blob):
+        await _discard(received, gateway, actor)
+    return response
+
+
+def _command_for(received: _Received, given: UploadParameters) -> RegisterAsset:
     tags = [tag.strip() for tag in (given.tags or "").split(",") if tag.strip()]
     try:
-        register = RegisterAsset(
+        return RegisterAsset(
             blob_id=received.blob,
             name=clean_name(received.filename),
             media_type=received.found.media_type,
@@ -278,9 +291,14 @@ async def _register(
         )
     except ValidationError as error:
         raise invalid(error) from error
-    await check_references(REGISTER, actor, {"project_id": given.project_id})
-    fingerprint = (request.path, received.written.sha256, given.model_dump_json())
-    return await carry_out(request, REGISTER, gateway, actor, register, fingerprint)
+
+
+def _took(response: web.Response, blob: str) -> bool:
+    """Whether an asset has these bytes, or may yet: not another upload's, seen before."""
+    if response.status == 202:
+        return "Idempotent-Replayed" not in response.headers
+    assert isinstance(response.body, bytes)
+    return response.status == 201 and blob in from_json(response.body)["url"]
 
 
 def clean_name(filename: str) -> str:
@@ -304,6 +322,6 @@ async def _when_ready(
             while await get_asset_status(actor, asset) == "processing":  # noqa: ASYNC110 - it ends elsewhere
                 await asyncio.sleep(POLL)
     view = await get_asset(actor, asset)
-    return respond(
-        request, 201, view.model_dump(mode="json"), {"Location": response.headers["Location"]}
-    )
+    kept = ("Location", "Idempotent-Replayed")
+    headers = {name: response.headers[name] for name in kept if name in response.headers}
+    return respond(request, 201, view.model_dump(mode="json"), headers)

@@ -19,6 +19,7 @@ from bus.broker import ensure_groups, make_broker
 from bus.committer import Committer
 from bus.documents import Aggregate, ensure_bus_indexes
 from bus.handling import Handling, Policy
+from bus.middleware import use_tracing
 from bus.publisher import Publisher
 from bus.relay import Relay
 from bus.worker import Lane, Worker
@@ -90,6 +91,7 @@ async def connected(settings: Settings, process: str) -> AsyncIterator[Context]:
     """The connections every process of ours has, closed at the end."""
     logs.configure(settings.logs, process=process)
     tracing.configure(settings.tracing, process=process)
+    use_tracing(settings.tracing.endpoint is not None)
     use_secrets(settings)
     redis = connect_redis(
         settings.redis.url,

@@ -108,9 +108,9 @@ class History:
                 for address in entry.to:
                     if address in channels:
                         peer.deliver(Frame(entry, channels[address], self._hub.shards))
+                        await peer.outbox.room()
             position = page[-1].position
             count += len(page)
-            await peer.outbox.room()
         return count, position
 
     async def _reach(self, shard: int, position: Position) -> None:

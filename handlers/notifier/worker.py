@@ -23,7 +23,8 @@ from infra.tickets import TicketStore
 
 log = structlog.get_logger(__name__)
 
-OBSERVES = ("auth", "corp", "asset")
+OBSERVES = ("auth", "corp", "asset", "custom")
+"""``custom``: what internal producers publish."""
 
 REACTIONS: dict[type[Event], Handler] = {}
 

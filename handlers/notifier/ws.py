@@ -8,7 +8,7 @@ import time
 from typing import Any, ClassVar
 
 import structlog
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from contracts.errors import DomainError
 from handlers.notifier.cursor import decode
@@ -55,6 +55,7 @@ class WsPeer(Peer):
         self._pending: dict[str, asyncio.Task[None]] = {}
         self._allowance = float(BURST)
         self._counted = time.monotonic()
+        self._answered = asyncio.Event()
         self.outbox = Outbox(
             realtime.settings.queue_limit,
             send=self._send,
@@ -75,7 +76,22 @@ class WsPeer(Peer):
         self.outbox.offer(op("unsubscribed", channel=channel, code=error.code, detail=error.detail))
 
     async def end(self, code: Close, reason: str) -> None:
-        await self._socket.close(code=int(code), message=reason.encode())
+        # Not socket.close(): beside a reader, it would close without waiting for the answer,
+        # and a client could lose the code.
+        await self._socket.send_frame(int(code).to_bytes(2) + reason.encode(), WSMsgType.CLOSE)
+        await self._answered.wait()
+        self._transport.close()
+
+    async def serve(self) -> None:
+        """Act on what the client sends, until either side has ended the connection."""
+        try:
+            async for message in self._socket:
+                if self.ending is None:
+                    await self.receive(message)
+            if self.ending is None:
+                await self._socket.close(code=self._socket.close_code or WSCloseCode.OK)
+        finally:
+            self._answered.set()
 
     def abort(self) -> None:
         self._transport.abort()
@@ -203,6 +219,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
         max_msg_size=realtime.settings.message_limit,
         compress=False,
         autoping=False,
+        autoclose=False,
         # Each queued frame waits until the client takes it, so that the queue is what fills.
         writer_limit=1,
     )
@@ -215,10 +232,10 @@ async def connect(request: web.Request) -> web.StreamResponse:
     realtime.hub.join(peer)
     try:
         realtime.check_open()
-        async for message in socket:
-            await peer.receive(message)
+        await peer.serve()
     except RealtimeUnavailable:
         peer.close(Close.GOING_AWAY, "the notifier is stopping")
+        await peer.serve()
     finally:
         await peer.gone()
     return socket

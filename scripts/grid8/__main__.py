@@ -13,7 +13,11 @@ _COMMANDS = {
     "doctor": ("scripts.grid8.doctor:doctor", "Say what is installed, reachable and missing."),
     "env": ("scripts.grid8.env:env", "Show every setting."),
     "bench": ("scripts.grid8.bench:bench", "Measure a running stack."),
-    "admin": ("scripts.grid8.admin:admin", "Look after streams, dead letters and replays."),
+    "streams": ("scripts.grid8.streams:streams", "Watch streams and groups, live."),
+    "dead-letters": ("scripts.grid8.dead_letters:dead_letters", "Look after what was given up."),
+    "replay": ("scripts.grid8.replay:replay", "Feed chosen events to one group again."),
+    "publish": ("scripts.grid8.publish:publish", "Publish CloudEvents to the event log."),
+    "asyncapi": ("scripts.grid8.asyncapi:asyncapi", "Describe every command and event."),
 }
 """name → (module:attribute, help): shown only where the module exists."""
 
