@@ -20,6 +20,7 @@ T = TypeVar("T", bound=str)
 
 _PREFIX = "sealed.v1."
 _PURPOSE = b"grid8 sealed v1"
+_NONCE, _TAG = 12, 16
 _keys: list[AESGCM] = []
 
 OPEN = {"sealed": True}
@@ -41,7 +42,7 @@ def seal(text: str) -> str:
     """Encrypt with the first key. Raises RuntimeError when no keys were set."""
     if not _keys:
         raise RuntimeError("no sealing keys: call contracts.sealed.use_keys at start")
-    nonce = os.urandom(12)
+    nonce = os.urandom(_NONCE)
     return _PREFIX + base64.urlsafe_b64encode(
         nonce + _keys[0].encrypt(nonce, text.encode(), _PURPOSE)
     ).decode().rstrip("=")
@@ -56,9 +57,11 @@ def unseal(sealed: str) -> str:
         raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
     except ValueError as error:
         raise UnsealableError("not a sealed value") from error
+    if len(raw) < _NONCE + _TAG:
+        raise UnsealableError("too short to be a sealed value")
     for key in _keys:
         try:
-            return key.decrypt(raw[:12], raw[12:], _PURPOSE).decode()
+            return key.decrypt(raw[:_NONCE], raw[_NONCE:], _PURPOSE).decode()
         except InvalidTag:
             continue
     raise UnsealableError("no known key opens this value")

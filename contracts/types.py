@@ -41,6 +41,14 @@ def derived_id(prefix: str, source: str, salt: str = "") -> str:
     return f"{prefix}_{time_part}{_crockford(digest[:10])}"
 
 
+def made_at(id: str) -> datetime:
+    """When ``new_id`` made an id, to the millisecond. Raises ValueError for other ids."""
+    milliseconds = 0
+    for character in id.partition("_")[2][:10]:
+        milliseconds = milliseconds * 32 + _CROCKFORD.index(character)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 def _crockford(raw: bytes) -> str:
     """16 characters for 10 bytes."""
     return base64.b32encode(raw).translate(_FROM_RFC4648).decode()

@@ -19,11 +19,18 @@ from bus.broker import ensure_groups, make_broker
 from bus.committer import Committer
 from bus.documents import Aggregate, ensure_bus_indexes
 from bus.handling import Handling, Policy
-from bus.middleware import use_tracing
+from bus.inspection import watch
+from bus.middleware import add_message, use_tracing
 from bus.publisher import Publisher
+from bus.recovery import Recovery
 from bus.relay import Relay
+from bus.replay_lane import ReplayHandling
 from bus.worker import Lane, Worker
 from handlers.domain import Context, Domain, Wire
+from handlers.topology import DOMAINS as DOMAINS
+from handlers.topology import INSPECTED as INSPECTED
+from handlers.topology import PUBLISHED as PUBLISHED
+from handlers.topology import command_groups, event_groups, readers
 from infra import logs, mongo, tracing
 from infra.breaker import Breakers
 from infra.ops import Check, serve_ops
@@ -32,8 +39,9 @@ from infra.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-DOMAINS = ("auth", "corp", "asset")
 ROLES = (*DOMAINS, "notifier", "relay")
+
+INSPECT_EVERY = 5.0
 
 
 def documents_of(domain: str) -> list[type[Aggregate]]:
@@ -62,8 +70,8 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
     )
     unhurried = Policy(policy.max_deliveries, policy.backoff_base, policy.claim_after, None)
 
-    def handling(observed: bool = False) -> Handling:
-        return Handling(
+    def handling(observed: bool = False, kind: type[Handling] = Handling) -> Handling:
+        return kind(
             domain.name,
             domain.table(),
             committer=committer,
@@ -83,13 +91,16 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
         Lane(streams.events(source), handling(source in domain.observes), policy, settings.slots)
         for source in sources
     ]
+    if sources:
+        replayed = handling(bool(domain.observes), ReplayHandling)
+        lanes.append(Lane(streams.replay(domain.name), replayed, policy, settings.slots))
     return lanes
 
 
 @asynccontextmanager
 async def connected(settings: Settings, process: str) -> AsyncIterator[Context]:
     """The connections every process of ours has, closed at the end."""
-    logs.configure(settings.logs, process=process)
+    logs.configure(settings.logs, process=process, context=[add_message])
     tracing.configure(settings.tracing, process=process)
     use_tracing(settings.tracing.endpoint is not None)
     use_secrets(settings)
@@ -129,25 +140,8 @@ async def prepare(settings: Settings) -> None:
     async with connected(settings, "prepare") as context:
         await ensure_bus_indexes(context.database)
         await init_documents(context.database, DOMAINS, indexes=True)
-        pairs = [
-            (streams.commands(domain, lane), domain)
-            for domain in DOMAINS
-            for lane in ("fast", "slow")
-        ]
-        pairs += [
-            (streams.events(source), group)
-            for source in DOMAINS
-            for group in (*DOMAINS, "notifier")
-            if group == "notifier" or source in reacts_to(group)
-        ]
-        made = await ensure_groups(context.redis, pairs)
+        made = await ensure_groups(context.redis, [*command_groups(), *event_groups()])
         log.info("prepared", groups_made=made)
-
-
-def reacts_to(group: str) -> set[str]:
-    """The domains to whose events a group reacts."""
-    reactions = importlib.import_module(f"handlers.{group}.worker").REACTIONS
-    return {event.domain() for event in reactions}
 
 
 async def run(settings: Settings, roles: Sequence[str]) -> None:
@@ -167,6 +161,10 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
         for role in roles:
             if role == "relay":
                 stack.callback(asyncio.create_task(_relay(context), name="relay").cancel)
+                inspecting = watch(
+                    context.redis, INSPECTED, INSPECT_EVERY, shards=settings.notifier.push_shards
+                )
+                stack.callback(asyncio.create_task(inspecting, name="inspection").cancel)
                 continue
             wire: Wire = importlib.import_module(f"handlers.{role}.worker").wire
             given = context
@@ -209,11 +207,15 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
 
 
 async def _relay(context: Context) -> None:
-    relay = Relay(context.database, context.publisher, grace=context.settings.relay.grace)
+    settings = context.settings.relay
+    relay = Relay(context.database, context.publisher, grace=settings.grace)
+    recovery = Recovery(context.database, context.publisher, readers(), margin=settings.margin)
     while True:
         try:
+            await recovery.tick()
             while await relay.sweep():
                 pass
+            await relay.settle()
         except Exception as error:
             log.warning("relay_interrupted", reason=str(error)[:300])
-        await asyncio.sleep(context.settings.relay.interval)
+        await asyncio.sleep(settings.interval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -30,10 +30,14 @@ def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     return event
 
 
-def configure(settings: LogSettings, *, process: str) -> None:
-    """Set up logging of this process, the standard library's included."""
+def configure(settings: LogSettings, *, process: str, context: Sequence[Any] = ()) -> None:
+    """Set up logging of this process, the standard library's included.
+
+    ``context`` are structlog processors that say what the process is about.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        *context,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,

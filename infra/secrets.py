@@ -50,6 +50,11 @@ def file_signer(settings: Settings) -> FileSigner:
     return FileSigner(settings.gateway_url, keys, settings.store.url_ttl)
 
 
+def sender_keys(settings: Settings) -> list[bytes]:
+    """Prove who sent a command: the first makes proofs, all check them."""
+    return [derive_key(key, "senders") for key in master_keys(settings)]
+
+
 def fingerprint_key(settings: Settings) -> bytes:
     """Keys the digests of request bodies, which may hold passwords."""
     return derive_key(master_keys(settings)[0], "fingerprints")

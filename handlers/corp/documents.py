@@ -43,6 +43,8 @@ class Person(Aggregate):
 
     email: str
     name: str
+    user_revision: int = 1
+    """The user's revision that this is: events of one user may arrive in any order."""
 
     class Settings:
         name = "corp_people"

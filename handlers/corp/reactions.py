@@ -17,6 +17,10 @@ async def rename_the_person(event: UserUpdated, uow: UnitOfWork) -> None:
     person = await Person.get(event.user_id)
     if person is None:
         raise Retry(0.5, "the user's registration has not arrived yet")
+    revision = uow.message.revision or person.user_revision + 1
+    if revision <= person.user_revision:
+        return  # a later one was here first
+    person.user_revision = revision
     person.name = event.name
     uow.save(person)
     for membership in await Membership.find({"user_id": event.user_id}).to_list():

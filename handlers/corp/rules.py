@@ -10,8 +10,14 @@ from contracts.permissions import Role
 
 
 def name_key(name: str) -> str:
-    """Names that look the same are the same: compared by NFKC, case-folded, single spaces."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
+    """Names that look the same are the same: compared by NFKC, case-folded, single spaces.
+
+    Without what is invisible (zero-width spaces and joiners, marks of direction).
+    """
+    plain = unicodedata.normalize("NFKC", name)
+    visible = "".join(each for each in plain if unicodedata.category(each) != "Cf")
+    folded = unicodedata.normalize("NFKC", visible.casefold())
+    return re.sub(r"\s+", " ", folded).strip()
 
 
 def slug_from(name: str) -> str:

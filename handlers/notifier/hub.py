@@ -17,6 +17,11 @@ from handlers.notifier.reader import PushReader
 from handlers.notifier.routing import address_of
 
 
+REMEMBERED = 100_000
+"""Events a hub knows it has shown. It matters after Redis lost its data: what was published
+shortly before is published again then, and the marks in Redis that told are gone."""
+
+
 class Hub:
     """The connections of this process and the index of their channels.
 
@@ -32,6 +37,7 @@ class Hub:
         self.on_gap: Callable[[set[Peer]], None] = lambda peers: None
         self.reader = PushReader(redis, shards, hand_on=self._deliver, on_gap=self._gap)
         self._index: dict[str, dict[Subscription, None]] = {}
+        self._shown: dict[bytes, None] = {}
 
     def position(self, shard: int) -> Position:
         """The last entry of a push stream that was delivered to those who listen."""
@@ -71,7 +77,9 @@ class Hub:
 
     def add(self, subscription: Subscription, held: deque[Frame] | None = None) -> None:
         """Serve a subscription from the next entry on; into ``held`` when that is given."""
-        if subscription.peer not in self.peers.get(subscription.peer.ticket.user, ()):
+        if subscription.over or subscription.peer not in self.peers.get(
+            subscription.peer.ticket.user, ()
+        ):
             return
         subscription.held = held
         served = self._index.setdefault(subscription.address, {})
@@ -80,7 +88,8 @@ class Hub:
             SUBSCRIPTIONS.inc()
 
     def remove(self, subscription: Subscription) -> None:
-        """Serve it no more. Can be repeated."""
+        """Serve it no more, and never again. Can be repeated."""
+        subscription.over = True
         served = self._index.get(subscription.address)
         if served is None or subscription not in served:
             return
@@ -94,7 +103,22 @@ class Hub:
         served = self._index.get(subscription.address, {})
         return subscription in served and subscription.held is None
 
+    def show(self, entry: Entry) -> bool:
+        """Note that an entry is shown to somebody. False when its event was shown before."""
+        if not entry.id or not entry.to:
+            return True
+        key = b"%b %b" % (entry.id, entry.to[0].encode())
+        if key in self._shown:
+            return False
+        self._shown[key] = None
+        if len(self._shown) > REMEMBERED:
+            del self._shown[next(iter(self._shown))]
+        return True
+
     def _deliver(self, entry: Entry) -> int:
+        heard = entry.control or any(address in self._index for address in entry.to)
+        if not heard or not self.show(entry):
+            return 0
         count = 0
         for address in entry.to:
             served = self._index.get(address)

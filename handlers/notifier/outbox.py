@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from handlers.notifier.metrics import QUEUED
+from handlers.notifier.tasks import end
 
 T = TypeVar("T")
 
@@ -74,10 +74,7 @@ class Outbox(Generic[T]):
     async def stop(self) -> None:
         """End the writer, whatever it waits for."""
         self.close(drop=True)
-        if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+        await end(self._writer)
 
     async def _write(self) -> None:
         try:

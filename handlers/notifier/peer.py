@@ -39,7 +39,7 @@ class Close(IntEnum):
 class Subscription:
     """One channel of one connection."""
 
-    __slots__ = ("address", "channel", "held", "peer", "shard")
+    __slots__ = ("address", "channel", "held", "over", "peer", "shard")
 
     def __init__(self, peer: Peer, channel: str, address: str, shard: int) -> None:
         self.peer = peer
@@ -48,6 +48,8 @@ class Subscription:
         self.shard = shard
         self.held: deque[Frame] | None = None
         """Live frames wait here while older ones are still being read."""
+        self.over = False
+        """Unsubscribed or dropped: nothing more may be delivered."""
 
     def take(self, frame: Frame) -> None:
         """Deliver a live frame. Never waits."""

@@ -6,7 +6,6 @@ There is no group, because the sockets of an event's audience may be on any noti
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from bus import streams
 from handlers.notifier.cursor import Position, format_id, parse_id
 from handlers.notifier.frames import Entry
 from handlers.notifier.metrics import ENTRIES, GAPS
+from handlers.notifier.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -82,10 +82,7 @@ class PushReader:
 
     async def stop(self) -> None:
         """Read no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     @property
     def ready(self) -> bool:

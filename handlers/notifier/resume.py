@@ -107,6 +107,7 @@ class History:
             for entry in page:
                 for address in entry.to:
                     if address in channels:
+                        self._hub.show(entry)
                         peer.deliver(Frame(entry, channels[address], self._hub.shards))
                         await peer.outbox.room()
             position = page[-1].position

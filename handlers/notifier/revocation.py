@@ -14,6 +14,7 @@ from contracts.errors import DomainError
 from handlers.notifier.errors import ChannelGone
 from handlers.notifier.hub import Hub
 from handlers.notifier.peer import Authorise, Close, Peer
+from handlers.notifier.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +45,8 @@ class Guard:
 
     async def stop(self) -> None:
         """Look no more."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tuple(self._tasks):
+            await end(task)
 
     def apply(self, control: str) -> None:
         """Carry out the control of an entry, as routing.py writes it."""

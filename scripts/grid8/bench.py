@@ -37,6 +37,43 @@ def commands(connections: str, rounds: int, seconds: float, as_json: bool) -> No
     click.echo(json.dumps(result, indent=2) if as_json else _table(result))
 
 
+@bench.command()
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
+@click.option("--messages", default=100_000, show_default=True, help="Messages of a round.")
+@click.option("--writes", default=15_000, show_default=True, help="Commands with real writes.")
+@click.option("--memory-messages", default=1_000_000, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def bus(rounds: int, messages: int, writes: int, memory_messages: int, as_json: bool) -> None:
+    """The bus alone beside a raw redis-py loop, with real writes, and its memory."""
+    from infra.embedded.errors import CannotStartError
+    from scripts.bench.bus import measure
+
+    try:
+        result = asyncio.run(
+            measure(
+                rounds, messages, writes, memory_messages, lambda line: click.echo(line, err=True)
+            )
+        )
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _bus_table(result))
+
+
+def _bus_table(result: dict[str, Any]) -> str:
+    alone, writes, memory = result["alone"], result["writes"], result["memory"]
+    rows = [
+        ("bus alone, no-op handler", f"{alone['grid8_per_second']:.0f} messages/s"),
+        ("raw redis-py loop, batch XACK", f"{alone['raw_per_second']:.0f} messages/s"),
+        ("bus alone ÷ raw loop", f"{alone['ratio']:.2f}"),
+        ("one worker with a real write", f"{writes['per_second']:.0f} commands/s"),
+        ("memory after 10,000 messages", f"{memory['early_mib']:.1f} MiB"),
+        (f"memory after {memory['messages']:,} messages", f"{memory['late_mib']:.1f} MiB"),
+        ("the second ÷ the first", f"{memory['ratio']:.2f}"),
+    ]
+    head = f"Medians of {result['rounds']} rounds, sides in turn.\n\n"
+    return head + "\n".join(f"{name:<36}{figure:>22}" for name, figure in rows)
+
+
 def _table(result: dict[str, Any]) -> str:
     lines = [
         f"Medians of {result['rounds']} rounds of {result['seconds']:g} s, sides in turn.",

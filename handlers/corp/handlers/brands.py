@@ -1,0 +1,69 @@
+"""Brands: one function per command."""
+
+from __future__ import annotations
+
+from bus.unit_of_work import UnitOfWork, check_revision
+from contracts.corp.commands import (
+    CreateBrand,
+    DeleteBrand,
+    UpdateBrand,
+)
+from contracts.corp.errors import (
+    BrandNameTaken,
+    BrandNotEmpty,
+)
+from contracts.corp.events import (
+    BrandCreated,
+    BrandDeleted,
+    BrandUpdated,
+)
+from contracts.corp.views import BrandView
+from handlers.corp.documents import Brand, Organization, Project
+from handlers.corp.handlers.loading import load_brand, load_organization
+from handlers.corp.queries import (
+    brand_view,
+)
+from handlers.corp.rules import name_key
+
+
+async def create_brand(command: CreateBrand, uow: UnitOfWork) -> BrandView:
+    if uow.rerun:  # the unique index or the hold has found something
+        await _check_brand_name(command.name, uow)
+        await load_organization(uow)
+    uow.hold_id(Organization, uow.org)
+    brand = Brand(
+        id=uow.new_id("brd"),
+        organization_id=uow.org,
+        name=command.name,
+        name_key=name_key(command.name),
+    )
+    uow.add(brand)
+    uow.emit(BrandCreated(brand_id=brand.id, name=brand.name), brand)
+    return brand_view(brand)
+
+
+async def update_brand(command: UpdateBrand, uow: UnitOfWork) -> BrandView:
+    brand = await load_brand(command.brand, uow)
+    check_revision(brand, command.if_revision)
+    if command.name is not None:
+        if name_key(command.name) != brand.name_key:
+            await _check_brand_name(command.name, uow)
+        brand.name, brand.name_key = command.name, name_key(command.name)
+    uow.save(brand)
+    uow.emit(BrandUpdated(brand_id=brand.id, name=brand.name), brand)
+    return brand_view(brand)
+
+
+async def delete_brand(command: DeleteBrand, uow: UnitOfWork) -> None:
+    brand = await load_brand(command.brand, uow)
+    check_revision(brand, command.if_revision)
+    if await Project.find_one({"brand_id": brand.id}) is not None:
+        raise BrandNotEmpty()
+    uow.remove(brand)
+    uow.emit(BrandDeleted(brand_id=brand.id), brand)
+
+
+async def _check_brand_name(name: str, uow: UnitOfWork) -> None:
+    taken = {"organization_id": uow.org, "name_key": name_key(name)}
+    if await Brand.find_one(taken) is not None:
+        raise BrandNameTaken()

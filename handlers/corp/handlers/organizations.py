@@ -1,0 +1,82 @@
+"""Organizations: one function per command."""
+
+from __future__ import annotations
+
+import secrets
+
+from bus.unit_of_work import UnitOfWork, check_revision
+from contracts.corp.commands import (
+    CreateOrganization,
+    DeleteOrganization,
+    UpdateOrganization,
+)
+from contracts.corp.errors import (
+    OrganizationNotEmpty,
+    SlugTaken,
+)
+from contracts.corp.events import (
+    MemberAdded,
+    MemberRemoved,
+    OrganizationCreated,
+    OrganizationDeleted,
+    OrganizationUpdated,
+)
+from contracts.corp.views import OrganizationView
+from contracts.permissions import Role
+from handlers.corp.documents import Brand, Membership, Organization
+from handlers.corp.handlers.loading import load_organization, load_person, new_membership
+from handlers.corp.queries import (
+    organization_view,
+)
+from handlers.corp.rules import slug_from
+
+
+async def create_organization(command: CreateOrganization, uow: UnitOfWork) -> OrganizationView:
+    person = await load_person(uow.actor.user, uow)
+    slug = command.slug or slug_from(command.name)
+    if await Organization.find_one({"slug": slug}) is not None:
+        if command.slug is not None:
+            raise SlugTaken()
+        slug = f"{slug}-{secrets.token_hex(4)}"
+    organization = Organization(id=uow.new_id("org"), name=command.name, slug=slug)
+    uow.add(organization)
+    member = new_membership(organization.id, person, Role.OWNER)
+    uow.add(member)
+    uow.emit(
+        OrganizationCreated(organization_id=organization.id, name=organization.name, slug=slug),
+        organization,
+        org=organization.id,
+    )
+    uow.emit(MemberAdded(user_id=person.id, role=Role.OWNER), member, org=organization.id)
+    return organization_view(organization, Role.OWNER)
+
+
+async def update_organization(command: UpdateOrganization, uow: UnitOfWork) -> OrganizationView:
+    organization = await load_organization(uow)
+    check_revision(organization, command.if_revision)
+    if command.slug is not None and command.slug != organization.slug:
+        if await Organization.find_one({"slug": command.slug}) is not None:
+            raise SlugTaken()
+        organization.slug = command.slug
+    if command.name is not None:
+        organization.name = command.name
+    uow.save(organization)
+    uow.emit(
+        OrganizationUpdated(
+            organization_id=organization.id, name=organization.name, slug=organization.slug
+        ),
+        organization,
+    )
+    return organization_view(organization, uow.actor.role or Role.VIEWER)
+
+
+async def delete_organization(command: DeleteOrganization, uow: UnitOfWork) -> None:
+    organization = await load_organization(uow)
+    check_revision(organization, command.if_revision)
+    if await Brand.find_one({"organization_id": organization.id}) is not None:
+        raise OrganizationNotEmpty()
+    uow.remove(organization)
+    for member in await Membership.find({"organization_id": organization.id}).to_list():
+        uow.remove(member)
+        uow.emit(MemberRemoved(user_id=member.user_id), member)
+    uow.emit(OrganizationDeleted(organization_id=organization.id), organization)

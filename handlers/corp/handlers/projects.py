@@ -1,0 +1,83 @@
+"""Projects: one function per command."""
+
+from __future__ import annotations
+
+from bus.unit_of_work import UnitOfWork, check_revision
+from contracts.corp.commands import (
+    CreateProject,
+    DeleteProject,
+    UpdateProject,
+)
+from contracts.corp.errors import (
+    ProjectNameTaken,
+    ProjectNotFound,
+)
+from contracts.corp.events import (
+    ProjectCreated,
+    ProjectDeleted,
+    ProjectUpdated,
+)
+from contracts.corp.views import ProjectView
+from handlers.corp.documents import Project
+from handlers.corp.handlers.loading import load_brand
+from handlers.corp.queries import (
+    project_view,
+)
+from handlers.corp.rules import name_key
+
+
+async def create_project(command: CreateProject, uow: UnitOfWork) -> ProjectView:
+    brand = await load_brand(command.brand_id, uow)
+    await _check_project_name(command.name, brand.id)
+    uow.hold(brand)
+    project = Project(
+        id=uow.new_id("prj"),
+        organization_id=uow.org,
+        brand_id=brand.id,
+        name=command.name,
+        name_key=name_key(command.name),
+    )
+    uow.add(project)
+    uow.emit(ProjectCreated(project_id=project.id, brand_id=brand.id, name=project.name), project)
+    return project_view(project)
+
+
+async def update_project(command: UpdateProject, uow: UnitOfWork) -> ProjectView:
+    project = await _project(command.project, uow)
+    check_revision(project, command.if_revision)
+    if command.name is not None:
+        if name_key(command.name) != project.name_key:
+            await _check_project_name(command.name, project.brand_id)
+        project.name, project.name_key = command.name, name_key(command.name)
+    if command.status is not None:
+        project.status = command.status
+    uow.save(project)
+    uow.emit(
+        ProjectUpdated(
+            project_id=project.id,
+            brand_id=project.brand_id,
+            name=project.name,
+            status=project.status,
+        ),
+        project,
+    )
+    return project_view(project)
+
+
+async def delete_project(command: DeleteProject, uow: UnitOfWork) -> None:
+    project = await _project(command.project, uow)
+    check_revision(project, command.if_revision)
+    uow.remove(project)
+    uow.emit(ProjectDeleted(project_id=project.id, brand_id=project.brand_id), project)
+
+
+async def _project(project: str, uow: UnitOfWork) -> Project:
+    found = await Project.find_one({"_id": project, "organization_id": uow.org})
+    if found is None:
+        raise ProjectNotFound()
+    return found
+
+
+async def _check_project_name(name: str, brand: str) -> None:
+    if await Project.find_one({"brand_id": brand, "name_key": name_key(name)}) is not None:
+        raise ProjectNameTaken()

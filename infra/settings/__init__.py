@@ -1,0 +1,101 @@
+"""Every setting of every process, one class per concern.
+
+A setting is read from the environment as ``GRID8_<CONCERN>__<NAME>``, for example
+``GRID8_REDIS__URL``. ``grid8 env`` prints this file as a table, so a description
+here is the documentation.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.settings.concern import GIB, MIB
+from infra.settings.domains import AssetSettings, AuthSettings, SecretsSettings
+from infra.settings.processes import (
+    GatewaySettings,
+    LogSettings,
+    NotifierSettings,
+    OpsSettings,
+    RelaySettings,
+    TracingSettings,
+    WorkerSettings,
+)
+from infra.settings.servers import (
+    BreakerSettings,
+    MailSettings,
+    MongoSettings,
+    RedisSettings,
+    StoreSettings,
+)
+
+
+class Settings(BaseSettings):
+    """All settings; frozen, read once per process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GRID8_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="production turns on HSTS and refuses development defaults."
+    )
+    data_folder: Path = Field(
+        Path(".grid8"), description="Folder of everything ./scripts/up keeps."
+    )
+    redis: RedisSettings = RedisSettings()
+    mongo: MongoSettings = MongoSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    worker: WorkerSettings = WorkerSettings()
+    relay: RelaySettings = RelaySettings()
+    notifier: NotifierSettings = NotifierSettings()
+    ops: OpsSettings = OpsSettings()
+    auth: AuthSettings = AuthSettings()
+    secrets: SecretsSettings = SecretsSettings()
+    store: StoreSettings = StoreSettings()
+    assets: AssetSettings = AssetSettings()
+    mail: MailSettings = MailSettings()
+    logs: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
+    breaker: BreakerSettings = BreakerSettings()
+
+    @property
+    def gateway_url(self) -> str:
+        return self.gateway.public_url or f"http://{self.gateway.host}:{self.gateway.port}"
+
+    @property
+    def notifier_url(self) -> str:
+        return self.notifier.public_url or f"http://{self.notifier.host}:{self.notifier.port}"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """This process's settings. Raises pydantic.ValidationError naming the bad variable."""
+    return Settings()
+
+
+__all__ = [
+    "GIB",
+    "MIB",
+    "AssetSettings",
+    "AuthSettings",
+    "BreakerSettings",
+    "GatewaySettings",
+    "LogSettings",
+    "MailSettings",
+    "MongoSettings",
+    "NotifierSettings",
+    "OpsSettings",
+    "RedisSettings",
+    "RelaySettings",
+    "SecretsSettings",
+    "Settings",
+    "StoreSettings",
+    "TracingSettings",
+    "WorkerSettings",
+    "settings",
+]

@@ -1,0 +1,77 @@
+"""What the domains need."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from infra.settings.concern import GIB, MIB, Concern, split_list
+
+
+class AuthSettings(Concern):
+    keys_folder: Path = Field(
+        Path(".grid8/keys"),
+        description="Folder of P-256 keys as PEM, <kid>.pem; the last by name signs, all verify. A <kid>.pub.pem only verifies.",
+    )
+    issuer: str = Field("grid8", min_length=1, description="iss of access tokens.")
+    audience: str = Field("grid8", min_length=1, description="aud of access tokens.")
+    access_ttl: int = Field(900, ge=30, le=86400, description="Seconds an access token lives.")
+    session_idle: int = Field(
+        14 * 86400, ge=60, description="Seconds a session lives without a refresh."
+    )
+    session_absolute: int = Field(90 * 86400, ge=60, description="Seconds a session lives at all.")
+    refresh_grace: int = Field(
+        30,
+        ge=0,
+        description="Seconds in which the previous refresh token returns the same successor.",
+    )
+    session_cache: float = Field(
+        2.0,
+        ge=0,
+        le=5,
+        description="Seconds a gateway may believe a session it has looked up; revocation takes this long at most.",
+    )
+    bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor.")
+    verified_only: bool = Field(False, description="Refuse sign-in until the address is verified.")
+
+
+class SecretsSettings(Concern):
+    keys: Annotated[list[SecretStr], NoDecode] = Field(
+        [],
+        description="32-byte keys in base64, comma-separated: the first seals secrets on the wire, all open them. Kept in data_folder when empty.",
+    )
+
+    _lists = field_validator("keys", mode="before")(split_list)
+
+    @field_validator("keys")
+    @classmethod
+    def _are_keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        for key in keys:
+            if len(base64.b64decode(key.get_secret_value(), validate=True)) != 32:
+                raise ValueError("each key is 32 bytes in base64")
+        return keys
+
+
+class AssetSettings(Concern):
+    upload_limit: int = Field(5 * GIB, ge=1024, description="Bytes one upload may have.")
+    free_disk: int = Field(
+        512 * MIB,
+        ge=0,
+        description="Bytes that must stay free on the local store's disk; below, uploads get 503.",
+    )
+    max_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have (100 MP).")
+    max_side: int = Field(65_535, ge=1, description="Pixels a side of an image may have.")
+    max_frames: int = Field(500, ge=1, description="Frames an animation may have.")
+    image_workers: int = Field(
+        1, ge=1, le=64, description="Processes that render images, per asset worker."
+    )
+    image_timeout: float = Field(120.0, gt=0, description="Seconds rendering one image may take.")
+    image_memory: int = Field(
+        2 * GIB,
+        ge=256 * MIB,
+        description="Bytes of address space growth one rendering process may take.",
+    )

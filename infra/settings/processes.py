@@ -1,0 +1,162 @@
+"""The processes: where they listen, how much they take on, what they tell."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from infra.settings.concern import MIB, Concern, split_list
+
+
+class GatewaySettings(Concern):
+    host: str = Field("127.0.0.1", description="Address the gateway binds.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="Port the gateway binds; 0 takes a free one."
+    )
+    public_url: str | None = Field(
+        None,
+        description="What clients call the gateway, for absolute URLs; default http://host:port.",
+    )
+    reply_timeout: float = Field(
+        10.0,
+        gt=0,
+        le=60,
+        description="Seconds a write waits for its worker before it is answered 202.",
+    )
+    body_limit: int = Field(
+        MIB,
+        ge=1024,
+        description="Bytes a JSON body may have; larger is 413. Uploads have their own limit.",
+    )
+    cors_origins: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Origins that browsers may call from, comma-separated; * is refused in production.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        description="Reverse proxies in front; that many entries of X-Forwarded-For are believed.",
+    )
+    drain_grace: float = Field(
+        15.0, ge=0, description="Seconds a stopping gateway lets running requests finish."
+    )
+    metrics_public: bool = Field(
+        True,
+        description="Serve /metrics on the public port; turn off in production and scrape the ops port.",
+    )
+
+    _lists = field_validator("cors_origins", mode="before")(split_list)
+
+
+class WorkerSettings(Concern):
+    slots: int = Field(
+        128, ge=1, description="Messages one domain handles at once in its fast lane."
+    )
+    slow_slots: int = Field(
+        2, ge=1, description="Messages one domain handles at once in its slow lane."
+    )
+    flush_limit: int = Field(
+        128, ge=1, description="Units of work committed in one transaction at most."
+    )
+    claim_after: float = Field(
+        8.0,
+        gt=0,
+        description="Seconds without a sign of life after which another consumer takes a message over.",
+    )
+    heartbeat: float = Field(
+        2.0,
+        gt=0,
+        description="Seconds between signs of life for messages in hand; below a third of claim_after.",
+    )
+    max_deliveries: int = Field(
+        5, ge=1, description="Attempts before a message goes to the dead-letter stream."
+    )
+    backoff_base: float = Field(
+        0.2,
+        gt=0,
+        description="Seconds before the first retry; doubles with jitter up to claim_after.",
+    )
+    drain_grace: float = Field(
+        20.0, ge=0, description="Seconds a stopping worker lets running handlers finish."
+    )
+    command_timeout: float = Field(
+        60.0, gt=0, description="Seconds a fast-lane handler may run; the slow lane has no limit."
+    )
+
+
+class RelaySettings(Concern):
+    interval: float = Field(
+        1.0,
+        gt=0,
+        description="Seconds between looks for events and commands a crash left unpublished.",
+    )
+    grace: float = Field(
+        5.0,
+        gt=0,
+        description="Seconds a worker has to publish what it committed before the relay does it.",
+    )
+    margin: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds between staging an event and its commit at most, clock differences included: after a loss of Redis the event log is looked through from that long before the watermark. Longer than command_timeout.",
+    )
+
+
+class NotifierSettings(Concern):
+    host: str = Field("127.0.0.1", description="Address the notifier binds.")
+    port: int = Field(
+        8001, ge=0, le=65535, description="Port of WebSocket and SSE; 0 takes a free one."
+    )
+    public_url: str | None = Field(
+        None, description="What clients call the notifier; default http://host:port."
+    )
+    push_shards: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Push streams; organizations are spread over them. Same value on every notifier and gateway.",
+    )
+    push_length: int = Field(
+        100_000,
+        ge=100,
+        description="Entries a push stream keeps, about: how far back a cursor resumes.",
+    )
+    queue_limit: int = Field(
+        512, ge=8, description="Frames queued for one slow socket before it is cut (WS close 4008)."
+    )
+    heartbeat: float = Field(
+        15.0, gt=0, description="Seconds between SSE comments and WebSocket pings."
+    )
+    ticket_ttl: int = Field(60, ge=5, description="Seconds a realtime ticket can be redeemed.")
+    subscriptions: int = Field(64, ge=1, description="Channels one socket may subscribe to.")
+    message_limit: int = Field(16 * 1024, ge=1024, description="Bytes a client frame may have.")
+
+
+class OpsSettings(Concern):
+    host: str = Field(
+        "127.0.0.1", description="Address of /health, /ready and /metrics of workers and relay."
+    )
+    port: int = Field(
+        0, ge=-1, le=65535, description="Their port; 0 takes a free one, -1 serves none."
+    )
+
+
+class LogSettings(Concern):
+    format: Literal["console", "json"] = Field(
+        "console", description="console for people, json for machines."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level written."
+    )
+
+
+class TracingSettings(Concern):
+    endpoint: str | None = Field(
+        None,
+        description="OTLP/HTTP endpoint, e.g. http://127.0.0.1:4318; tracing is off without it.",
+    )
+    sample: float = Field(
+        1.0, ge=0, le=1, description="Share of requests without a sampled parent that are traced."
+    )

@@ -1,0 +1,96 @@
+"""Servers that others run: Redis, MongoDB, the object store, SMTP, and how to treat them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from infra.settings.concern import MIB, Concern, split_list
+
+
+class RedisSettings(Concern):
+    url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis 7.2+ or Valkey; streams, sessions and short-lived state. Must run with appendonly yes.",
+    )
+    max_connections: int = Field(512, ge=8, description="Connections per process.")
+    socket_timeout: float = Field(
+        10.0, gt=0, description="Seconds a reply may take; longer than the longest blocking read."
+    )
+    durable: Literal["auto", "always", "waitaof", "off"] = Field(
+        "auto",
+        description="How a 202 waits for the append-only file: auto asks the server (appendfsync always needs nothing more, everysec is followed by WAITAOF).",
+    )
+
+
+class MongoSettings(Concern):
+    url: str = Field(
+        "mongodb://127.0.0.1:27017/?replicaSet=grid8",
+        description="A replica set or sharded cluster: transactions need one.",
+    )
+    database: str = Field(
+        "grid8",
+        min_length=1,
+        max_length=38,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="Database name.",
+    )
+    timeout: float = Field(
+        10.0, gt=0, description="Seconds to find a usable server before an operation fails."
+    )
+
+
+class StoreSettings(Concern):
+    backend: Literal["local", "s3"] = Field(
+        "local", description="Where originals and renditions live."
+    )
+    folder: Path = Field(Path(".grid8/objects"), description="Folder of the local store.")
+    bucket: str = Field("grid8", min_length=3, description="S3 bucket; it must exist.")
+    endpoint_url: str | None = Field(None, description="S3 endpoint when it is not Amazon's.")
+    region: str = Field("us-east-1", description="S3 region.")
+    access_key: SecretStr | None = Field(
+        None, description="S3 access key; the usual AWS chain when empty."
+    )
+    secret_key: SecretStr | None = Field(None, description="S3 secret key.")
+    sse: Literal["AES256", "aws:kms", "none"] = Field(
+        "AES256", description="Server-side encryption asked of S3."
+    )
+    sse_kms_key: str | None = Field(None, description="KMS key id with aws:kms.")
+    part_bytes: int = Field(
+        8 * MIB,
+        ge=5 * MIB,
+        description="Bytes of one multipart part (S3: at least 5 MiB, at most 10,000 parts).",
+    )
+    attempts: int = Field(
+        4, ge=1, le=10, description="Tries of one S3 call, with exponential backoff and jitter."
+    )
+    timeout: float = Field(30.0, gt=0, description="Seconds one S3 call may take.")
+    url_ttl: int = Field(
+        3600,
+        ge=60,
+        description="Seconds a signed file URL is good for, at least; it is rounded up so that caches hit.",
+    )
+    url_keys: Annotated[list[SecretStr], NoDecode] = Field(
+        [],
+        description="Keys of signed file URLs, comma-separated: the first signs, all verify. Derived from the sealing keys when empty.",
+    )
+
+    _lists = field_validator("url_keys", mode="before")(split_list)
+
+
+class MailSettings(Concern):
+    smtp_url: str = Field(
+        "smtp://127.0.0.1:1025",
+        description="SMTP server; smtps:// and smtp+starttls:// too, with user:password@.",
+    )
+    sender: str = Field("Grid8 <no-reply@grid8.localhost>", description="From of system mails.")
+
+
+class BreakerSettings(Concern):
+    threshold: int = Field(5, ge=1, description="Failures in a row that open a circuit.")
+    ttl: float = Field(
+        10.0, gt=0, description="Seconds a circuit stays open before one call is let through."
+    )

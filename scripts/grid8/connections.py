@@ -1,0 +1,92 @@
+"""Connections of a command to the servers of the stack that runs here, or that is set."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+import contracts.catalog
+from bus.broker import connect
+from bus.documents import Database
+from infra import logs, mongo
+from infra.secrets import use_secrets
+from infra.settings import Settings, settings
+from scripts.grid8 import stack_env
+
+assert contracts.catalog, "commands and events are looked up by their wire names"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Redis and MongoDB, and the settings that say where they are."""
+
+    settings: Settings
+    redis: Redis
+    database: Database
+
+
+@asynccontextmanager
+async def servers() -> AsyncIterator[Servers]:
+    """Connect, and let secrets be opened where the keys are set."""
+    given = configured()
+    logs.configure(given.logs.model_copy(update={"level": "warning"}), process="grid8")
+    if given.secrets.keys:
+        use_secrets(given)
+    redis = connect(given.redis.url, max_connections=8, socket_timeout=given.redis.socket_timeout)
+    client, database = mongo.connect(given.mongo)
+    try:
+        yield Servers(given, redis, database)
+    finally:
+        await redis.aclose()
+        await client.close()
+
+
+def configured() -> Settings:
+    """The settings, or a click.ClickException: no stack runs here and no server is named."""
+    running = stack_env.load()
+    try:
+        given = settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = "__".join(str(part) for part in wrong["loc"]).upper()
+        raise click.ClickException(f"GRID8_{name} is wrong: {wrong['msg']}.") from error
+    if not running and "url" not in given.redis.model_fields_set:
+        raise click.ClickException(
+            "No stack runs here. Start one with ./scripts/up in another terminal, or name its "
+            "servers: GRID8_REDIS__URL and GRID8_MONGO__URL."
+        )
+    return given
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end. A server that is away is a click.ClickException of one sentence."""
+    try:
+        return asyncio.run(work)
+    except RedisError as error:
+        raise click.ClickException(f"Redis: {_sentence(error)}") from error
+    except PyMongoError as error:
+        raise click.ClickException(f"MongoDB: {_sentence(error)}") from error
+
+
+def operator() -> str:
+    """Who runs this command, as the operating system knows them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
