@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from prometheus_client import Histogram
-from pymongo import AsyncMongoClient, DeleteOne, InsertOne, ReplaceOne, UpdateOne
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from bus.documents import EVENTS, INBOX, OUTBOX, Aggregate, Database
-from bus.unit_of_work import AlreadyHandled, Conflict, Hold, UnitOfWork
+from bus.documents import EVENTS, INBOX, OUTBOX, Database
+from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
+from bus.writes import duplicate_at, writes_of
 from contracts.envelope import Envelope
 from contracts.types import new_id, now
 
@@ -62,6 +62,17 @@ def event_document(envelope: Envelope) -> dict[str, Any]:
 def logged_event(document: dict[str, Any]) -> Envelope:
     """The envelope of an event from the log."""
     return Envelope.model_validate({**document, "id": document["_id"]})
+
+
+async def forget_published(database: Database, ids: Sequence[str]) -> None:
+    """Note that these outbox documents are published: what holds commands stays, as ``sent``.
+
+    Events can be found again in the log. A command is kept until it has been handled,
+    because Redis may yet lose it; the relay forgets it then.
+    """
+    gone = await database[OUTBOX].delete_many({"_id": {"$in": ids}, "commands": []})
+    if gone.deleted_count < len(ids):
+        await database[OUTBOX].update_many({"_id": {"$in": ids}}, {"$set": {"sent": now()}})
 
 
 class Committer:
@@ -146,7 +157,7 @@ class Committer:
             await asyncio.sleep(SWEEP_EVERY)
             ids, self._swept = self._swept, []
             try:
-                await self._database[OUTBOX].delete_many({"_id": {"$in": ids}})
+                await forget_published(self._database, ids)
             except PyMongoError as error:
                 # The relay will publish these once more, and consumers will skip them.
                 log.warning("outbox_not_swept", documents=len(ids), reason=str(error)[:200])
@@ -187,7 +198,7 @@ class Committer:
     async def _write_inbox(self, units: Sequence[UnitOfWork], session: AsyncClientSession) -> None:
         entries = [
             {
-                "_id": f"{unit.group}:{unit.message.id}",
+                "_id": unit.inbox_key,
                 "at": now(),
                 "type": unit.message.type,
                 **({"outcome": unit.outcome.model_dump(mode="json")} if unit.outcome else {}),
@@ -197,7 +208,7 @@ class Committer:
         try:
             await self._database[INBOX].insert_many(entries, session=session)
         except BulkWriteError as error:
-            at = _duplicate(error)
+            at = duplicate_at(error)
             if at is None:
                 raise
             raise AlreadyHandled("in the inbox already", units[at]) from error
@@ -205,13 +216,13 @@ class Committer:
     async def _write_documents(
         self, units: Sequence[UnitOfWork], session: AsyncClientSession
     ) -> None:
-        for collection, writes in _writes(units).items():
+        for collection, writes in writes_of(units).items():
             try:
                 result = await self._database[collection].bulk_write(
                     writes.operations, ordered=True, session=session
                 )
             except BulkWriteError as error:
-                at = _duplicate(error)
+                at = duplicate_at(error)
                 if at is None:
                     raise
                 raise Conflict(f"a duplicate in {collection}", writes.owners[at]) from error
@@ -224,71 +235,6 @@ class Committer:
             if task is not None:
                 with contextlib.suppress(Exception):
                     await task
-
-
-Operation = InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]] | UpdateOne | DeleteOne
-
-
-@dataclass(slots=True)
-class _Writes:
-    """The writes to one collection, whose they are, and how many must find their document."""
-
-    operations: list[Operation] = field(default_factory=list)
-    owners: list[UnitOfWork] = field(default_factory=list)
-    expected: int = 0
-
-    def add(self, unit: UnitOfWork, operation: Operation, *, finds: bool) -> None:
-        self.operations.append(operation)
-        self.owners.append(unit)
-        self.expected += finds
-
-
-def _writes(units: Iterable[UnitOfWork]) -> dict[str, _Writes]:
-    """The writes per collection, as if one unit came after the other."""
-    writes: dict[str, _Writes] = defaultdict(_Writes)
-    held: set[Hold] = set()
-    for unit in units:
-        for hold in unit.holds:
-            if hold not in held:
-                held.add(hold)
-                # A write, not a read: it stops a removal, at the same time or later, by
-                # somebody who has not seen what this unit makes.
-                operation = UpdateOne(_as_read(hold.id, hold.revision), {"$inc": {"held": 1}})
-                writes[hold.document.get_collection_name()].add(unit, operation, finds=True)
-        for saved in unit.saves:
-            document = saved.document
-            # Who held it before this change has seen it; who does after must look again.
-            held.discard(Hold(type(document), document.id, saved.expected))
-            replace = ReplaceOne(_as_read(document.id, saved.expected), _encode(document))
-            writes[document.get_collection_name()].add(unit, replace, finds=True)
-        for removed in unit.removes:
-            document = removed.document
-            unheld = {"held": document.held}
-            delete = DeleteOne(_as_read(document.id, removed.expected) | unheld)
-            writes[document.get_collection_name()].add(unit, delete, finds=True)
-        for document in unit.adds:
-            insert = InsertOne(_encode(document))
-            writes[document.get_collection_name()].add(unit, insert, finds=False)
-    return writes
-
-
-def _as_read(id: str, revision: int | None) -> dict[str, Any]:
-    return {"_id": id} if revision is None else {"_id": id, "revision": revision}
-
-
-def _encode(document: Aggregate) -> dict[str, Any]:
-    """As stored. pydantic's own dump, because Beanie's encoder costs as much as the insert."""
-    encoded: dict[str, Any] = document.model_dump(
-        mode="python", exclude={"revision_id"}, exclude_none=True
-    )
-    encoded["_id"] = encoded.pop("id")
-    return encoded
-
-
-def _duplicate(error: BulkWriteError) -> int | None:
-    """Which write of a bulk met a duplicate of a unique index; None for another error."""
-    found: list[dict[str, Any]] = error.details.get("writeErrors", [])
-    return next((int(each["index"]) for each in found if each.get("code") == 11000), None)
 
 
 def _settle(future: asyncio.Future[Publication | None], error: BaseException) -> None:

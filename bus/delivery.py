@@ -31,6 +31,10 @@ return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """
 
 
+_CARRIED = frozenset((b"replay", b"reaction", b"effects", b"redrive"))
+"""Fields of an entry that its dead letter has too; see replay_lane.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One delivery of one stream entry; ``again`` when it is not the first."""
@@ -146,6 +150,8 @@ class Delivery:
             "traceback": grave.traceback[-8000:],
             "at": rfc3339(now()),
         }
+        # What a replay says about the entry stays with it.
+        letter.update({_text(n): value for n, value in entry.fields.items() if n in _CARRIED})
         if FIELD.encode() not in entry.fields:
             letter["raw"] = repr(entry.fields)[:8000]
         arguments = [part for pair in letter.items() for part in pair]
@@ -160,8 +166,7 @@ class Delivery:
 
     async def hand_back(self, entries: Iterable[Entry]) -> None:
         """Let others have entries at once that were read but not begun."""
-        for entry in entries:
-            await self.park(entry, 0.0, counted=False)
+        await asyncio.gather(*(self.park(entry, 0.0, counted=False) for entry in entries))
 
 
 def _text(value: Any) -> str:

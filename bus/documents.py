@@ -18,7 +18,12 @@ INBOX = "inbox"
 EVENTS = "events"
 """The event log: append-only, and the outbox of events."""
 OUTBOX = "outbox"
-"""One document per transaction whose messages may not have been published yet."""
+"""One document per transaction whose messages may not have been published yet, or, where it
+is marked ``sent``, whose commands may not have been handled yet."""
+RELAY_STATE = "relay_state"
+"""How far everybody had processed everything; see recovery.py."""
+REPLAYS = "replays"
+"""Each replay: who began it, of what, and how far it got."""
 
 INBOX_DAYS = 8
 """Longer than any redelivery, and than the 24 h an Idempotency-Key is kept."""
@@ -40,7 +45,9 @@ async def ensure_bus_indexes(database: Database) -> None:
     await database[INBOX].create_indexes(
         [IndexModel([("at", ASCENDING)], expireAfterSeconds=INBOX_DAYS * 86400, name="expiry")]
     )
-    await database[OUTBOX].create_indexes([IndexModel([("at", ASCENDING)], name="age")])
+    await database[OUTBOX].create_indexes(
+        [IndexModel([("sent", ASCENDING), ("at", ASCENDING)], name="unsent")]
+    )
     await database[EVENTS].create_indexes(
         [
             IndexModel([("org", ASCENDING), ("_id", ASCENDING)], name="feed"),

@@ -160,7 +160,7 @@ class Handling:
     ) -> str:
         if contract is None:
             assert self.observer is not None
-            await self.observer(envelope)
+            await self._observe(self.observer, envelope, entry)
             await delivery.ack(entry.id)
             return "observed"
         try:
@@ -171,8 +171,11 @@ class Handling:
         if entry.again and await self._repeat(envelope, entry, delivery):
             return "repeated"
         for run in range(FRESH_TRIES):
-            unit = UnitOfWork(envelope, self.group, rerun=run > 0)
+            unit = self._unit(envelope, entry, rerun=run > 0)
             await self._decide(message, unit)
+            # What is done outside of MongoDB must not be done for a message done long ago.
+            if unit.effects and await self._repeat(envelope, entry, delivery):
+                return "repeated"
             try:
                 for effect in unit.effects:
                     await effect()
@@ -188,6 +191,13 @@ class Handling:
             return "refused" if unit.outcome and unit.outcome.failure else "done"
         raise Retry(0.2, "the document is contended")
 
+    def _unit(self, envelope: Envelope, entry: Entry, *, rerun: bool = False) -> UnitOfWork:
+        """The unit that handling an entry fills; the lane of replays makes another."""
+        return UnitOfWork(envelope, self.group, rerun=rerun)
+
+    async def _observe(self, observer: Observer, envelope: Envelope, entry: Entry) -> None:
+        await observer(envelope)
+
     async def _decide(self, message: Message, unit: UnitOfWork) -> None:
         try:
             view = await self.table[type(message)](message, unit)
@@ -201,7 +211,7 @@ class Handling:
 
     async def _repeat(self, envelope: Envelope, entry: Entry, delivery: Delivery) -> bool:
         """If the message was handled before, reply as then and acknowledge. Whether it was."""
-        found, outcome = await self._find(envelope)
+        found, outcome = await self._find(envelope, entry)
         if not found:
             return False
         if envelope.replyto is not None and outcome is not None:
@@ -209,9 +219,10 @@ class Handling:
         await delivery.ack(entry.id)
         return True
 
-    async def _find(self, envelope: Envelope) -> tuple[bool, Outcome | None]:
+    async def _find(self, envelope: Envelope, entry: Entry) -> tuple[bool, Outcome | None]:
         """Whether the inbox has the message, and a command's outcome."""
-        found = await self._database[INBOX].find_one({"_id": f"{self.group}:{envelope.id}"})
+        key = self._unit(envelope, entry).inbox_key
+        found = await self._database[INBOX].find_one({"_id": key})
         if found is None or "outcome" not in found:
             return found is not None, None
         return True, Outcome.model_validate(found["outcome"])
@@ -225,7 +236,7 @@ class Handling:
             unit.fail(GAVE_UP)
             with contextlib.suppress(AlreadyHandled):
                 await self._committer.commit(unit)
-        found, outcome = await self._find(envelope)
+        found, outcome = await self._find(envelope, entry)
         if found and (outcome is None or outcome.failure != GAVE_UP):
             # It was carried out, and what failed came after: that is no dead letter.
             await self._repeat(envelope, entry, delivery)

@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 COUNTED = 1000
 """Unread entries counted at most where Redis does not know how many there are."""
 
+ALIVE_WITHIN = 15.0
+"""Seconds since a consumer last asked for anything; a worker's asks every second."""
+
 _STREAM = ["stream"]
 _GROUP = ["stream", "group"]
 LENGTH = Gauge("grid8_stream_length", "Entries in a stream", _STREAM)
@@ -29,9 +32,9 @@ PENDING = Gauge("grid8_stream_pending", "Entries a group has read and not acknow
 OLDEST = Gauge(
     "grid8_stream_oldest_age_seconds", "Age of the oldest entry a group has not done", _GROUP
 )
-CONSUMERS = Gauge("grid8_stream_consumers", "Consumers a group has", _GROUP)
+READERS = Gauge("grid8_stream_readers", "Consumers of a group that are alive", _GROUP)
 DEAD_LETTERS = Gauge("grid8_dead_letters_waiting", "Dead letters nobody has seen to", ["domain"])
-_GAUGES = (LENGTH, LAG, PENDING, OLDEST, CONSUMERS, DEAD_LETTERS)
+_GAUGES = (LENGTH, LAG, PENDING, OLDEST, READERS, DEAD_LETTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class GroupReport:
     done: int | None
     """Entries acknowledged so far; None where Redis has lost count."""
     acks_per_second: float | None = None
+
+    @property
+    def readers(self) -> int:
+        """Consumers that are alive; Redis remembers those of every process there ever was."""
+        return sum(1 for each in self.consumers if each.idle < ALIVE_WITHIN)
 
     @property
     def oldest(self) -> float | None:
@@ -173,7 +181,7 @@ def export(reports: Sequence[StreamReport]) -> None:
             LAG.labels(*labels).set(group.lag)
             PENDING.labels(*labels).set(group.pending)
             OLDEST.labels(*labels).set(group.oldest or 0.0)
-            CONSUMERS.labels(*labels).set(len(group.consumers))
+            READERS.labels(*labels).set(group.readers)
 
 
 async def watch(redis: Redis, domains: Sequence[str], every: float, *, shards: int = 0) -> None:

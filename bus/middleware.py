@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
+from typing import Any
 
-import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
@@ -32,6 +34,7 @@ DEAD = Counter("grid8_dead_letters_total", "Messages given up", ["group", "reaso
 IN_HAND = Gauge("grid8_messages_in_hand", "Messages being handled", ["stream", "group"])
 
 _tracing = False
+_message: ContextVar[tuple[Envelope, int] | None] = ContextVar("message", default=None)
 _tracer = trace.get_tracer("grid8.bus")
 _propagator = TraceContextTextMapPropagator()
 
@@ -48,24 +51,18 @@ def current_traceparent() -> str | None:
 class Observed:
     """Surrounds the handling of one message: its log context, its trace, its measures."""
 
-    __slots__ = ("_bound", "_duration", "_span", "_started")
+    __slots__ = ("_duration", "_message", "_span", "_started")
 
     def __init__(self, envelope: Envelope, group: str, attempt: int) -> None:
         self._duration, latency = _measures(group, envelope.type)
         self._started = time.perf_counter()
         latency.observe(max(0.0, time.time() - envelope.time.timestamp()))
-        self._bound = {
-            "message": envelope.id,
-            "type": envelope.type,
-            "request_id": envelope.correlationid,
-            "org": envelope.org,
-            "attempt": attempt,
-        }
+        self._message = (envelope, attempt)
         self._span = _span(envelope) if tracing_is_on() else None
 
     def __enter__(self) -> None:
         # The message has a task, and so a context, of its own: nothing need be restored.
-        structlog.contextvars.bind_contextvars(**self._bound)
+        _message.set(self._message)
         if self._span is not None:
             self._span.__enter__()
 
@@ -78,6 +75,23 @@ class Observed:
         if self._span is not None:
             self._span.__exit__(kind, error, trace_)
         self._duration.observe(time.perf_counter() - self._started)
+
+
+def add_message(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: says in each line which message is being handled.
+
+    Binding these one by one would cost a fifth of the bus's throughput.
+    """
+    found = _message.get()
+    if found is not None:
+        envelope, attempt = found
+        event.setdefault("message", envelope.id)
+        event.setdefault("type", envelope.type)
+        event.setdefault("attempt", attempt)
+        for name, value in (("request_id", envelope.correlationid), ("org", envelope.org)):
+            if value is not None:
+                event.setdefault(name, value)
+    return event
 
 
 def use_tracing(on: bool) -> None:

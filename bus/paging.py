@@ -53,7 +53,7 @@ class Cursor(Contract):
             sort, id = json.loads(base64.b64decode(self.cursor, altchars=b"-_", validate=True))
         except (ValueError, TypeError) as error:
             raise CursorInvalid() from error
-        if sort != self.sort or not isinstance(id, str):
+        if sort != self.sort or not isinstance(id, str) or not id.isascii():
             raise CursorInvalid()
         return id
 

@@ -50,20 +50,25 @@ class Publisher:
         """always, waitaof, or off: what stands behind a 202."""
         return self._durable
 
-    async def send(self, envelope: Envelope) -> None:
+    async def send(self, envelope: Envelope) -> str:
         """Add a command to its stream; on return Redis has it in its append-only file.
 
-        Raises redis.RedisError when it may not have arrived.
+        Returns the id of the entry. Raises redis.RedisError when it may not have arrived.
         """
-        await self.pipeline.execute(*added(envelope))
+        entry: bytes = await self.pipeline.execute(*added(envelope))
+        return entry.decode()
 
     async def send_durably(self, envelope: Envelope) -> None:
         """As ``send``, and wait for the fsync where the server does it later (WAITAOF)."""
+        await self.execute_durably(added(envelope))
+
+    async def execute_durably(self, command: Command) -> None:
+        """Execute any one command, and wait for the fsync where the server does it later."""
         if self._durable != "waitaof":
-            await self.send(envelope)
+            await self.pipeline.execute(*command)
             return
         async with self.redis.pipeline(transaction=False) as pipe:
-            pipe.execute_command(*added(envelope))
+            pipe.execute_command(*command)
             pipe.execute_command("WAITAOF", 1, 0, 5000)
             _, acknowledged = await pipe.execute()
         if not acknowledged[0]:

@@ -41,7 +41,7 @@ class Replies:
     def __init__(self, redis: Redis) -> None:
         self.channel = streams.replies(secrets.token_hex(8))
         self._redis = redis
-        self._waiting: dict[str, asyncio.Future[Outcome]] = {}
+        self._waiting: dict[str, list[asyncio.Future[Outcome]]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
 
@@ -59,13 +59,19 @@ class Replies:
 
     @contextlib.asynccontextmanager
     async def expect(self, command: str) -> AsyncIterator[asyncio.Future[Outcome]]:
-        """A future of the command's outcome; open it before the command is sent."""
+        """A future of the command's outcome; open it before the command is sent.
+
+        Several may wait for one command: requests with the same Idempotency-Key do.
+        """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting[command] = future
+        waiting = self._waiting.setdefault(command, [])
+        waiting.append(future)
         try:
             yield future
         finally:
-            self._waiting.pop(command, None)
+            waiting.remove(future)
+            if not waiting:
+                del self._waiting[command]
 
     async def _listen(self) -> None:
         while True:
@@ -93,6 +99,6 @@ class Replies:
             except ValueError:
                 log.warning("reply_unreadable", size=len(line))
                 continue
-            future = self._waiting.get(outcome.command_id)
-            if future is not None and not future.done():
-                future.set_result(outcome)
+            for future in self._waiting.get(outcome.command_id, []):
+                if not future.done():
+                    future.set_result(outcome)

@@ -53,9 +53,15 @@ def replies(gateway: str) -> str:
     return f"grid8:replies:{gateway}"
 
 
-def accepted(command: str) -> str:
-    """Remembers who sent a command that was answered 202."""
-    return f"grid8:accepted:{command}"
+def accepted(domain: str, command: str) -> str:
+    """Remembers who sent a command that was answered 202, and which entry it is."""
+    return f"grid8:{{{domain}}}:accepted:{command}"
+
+
+EPOCH = "grid8:{relay}:epoch"
+"""Gone when Redis has lost its data; the relay knows what it was."""
+RECOVERY = "grid8:{relay}:recovery"
+"""The relay that is making good such a loss."""
 
 
 def domain_of(stream: str) -> str:

@@ -27,7 +27,8 @@ async def trim(redis: Redis, stream: str) -> int:
     for group in groups:
         if group["pending"]:
             summary = await redis.xpending(stream, group["name"])
-            needed.append(_text(summary["min"]))
+            if summary["min"] is not None:  # all of them may have been acknowledged since
+                needed.append(_text(summary["min"]))
         needed.append(_text(group["last-delivered-id"]))
     if not needed:
         return 0

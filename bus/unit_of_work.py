@@ -64,6 +64,10 @@ class UnitOfWork:
     message: Envelope
     group: str
     rerun: bool = False
+    replay: str | None = None
+    """The replay that has the message handled again; see replay_lane.py."""
+    outside: bool = True
+    """Whether more than documents may be changed; a replay says."""
     adds: list[Aggregate] = field(default_factory=list)
     saves: list[Change] = field(default_factory=list)
     removes: list[Change] = field(default_factory=list)
@@ -87,6 +91,11 @@ class UnitOfWork:
         if self.message.org is None:
             raise LookupError(f"{self.message.type} needs an organization")
         return self.message.org
+
+    @property
+    def inbox_key(self) -> str:
+        """What of the message is handled once: by the group, and by it in each replay."""
+        return inbox_key(self.group, self.message.id, self.replay)
 
     def new_id(self, prefix: str, salt: str = "") -> str:
         """An id for what this message makes: the same on each delivery of it."""
@@ -125,7 +134,7 @@ class UnitOfWork:
         self.events.append(
             self.message.caused_event(
                 event,
-                salt=f"{self.group}/{len(self.events)}",
+                salt=self._salt(len(self.events)),
                 revision=of.revision if of else None,
                 org=org or self.message.org,
             )
@@ -134,8 +143,11 @@ class UnitOfWork:
     def send(self, command: Command) -> None:
         """Stage a command to any domain, sent after the commit."""
         self.commands.append(
-            self.message.caused_command(command, salt=f"{self.group}/{len(self.commands)}")
+            self.message.caused_command(command, salt=self._salt(len(self.commands)))
         )
+
+    def _salt(self, number: int) -> str:
+        return f"{self.group}/{number}" + (f"/{self.replay}" if self.replay else "")
 
     def effect(self, effect: Effect) -> None:
         """Stage something outside MongoDB that is done just before the commit.
@@ -143,6 +155,12 @@ class UnitOfWork:
         It must be idempotent: a crash between it and the commit does it again.
         """
         self.effects.append(effect)
+
+    def suppress(self) -> None:
+        """Drop what would be seen outside: events, commands and effects."""
+        self.events.clear()
+        self.commands.clear()
+        self.effects.clear()
 
     def succeed(self, view: View | None) -> None:
         """Record the answer to a command."""
@@ -183,6 +201,11 @@ class UnitOfWork:
     def outbound(self) -> list[Envelope]:
         """What is published after the commit."""
         return [*self.events, *self.commands]
+
+
+def inbox_key(group: str, message: str, replay: str | None = None) -> str:
+    """The key in the inbox of a message that a group has handled."""
+    return f"{group}:{message}" if replay is None else f"{group}:replay:{replay}:{message}"
 
 
 def check_revision(document: Aggregate, expected: int | None) -> None:

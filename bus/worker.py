@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,9 @@ async def _pass_through(message: Any) -> Any:
     return message.raw_message
 
 
+Step = Callable[["Lane"], Coroutine[Any, Any, None]]
+
+
 @dataclass(slots=True)
 class Lane:
     """One stream read by one group with a number of slots."""
@@ -54,7 +57,8 @@ class Lane:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     delivery: Delivery = field(init=False)
     subscriber: Any = field(init=False)
-    unstarted: list[Entry] = field(default_factory=list)
+    unstarted: dict[str, Entry] = field(default_factory=dict)
+    """Entries in hand that no handler has begun, or not come to the end of."""
     gauge: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +86,8 @@ class Worker:
         self._heartbeat = heartbeat
         self._grace = drain_grace
         self._stopping = False
+        self._drained = asyncio.Event()
+        self._heartbeats: list[asyncio.Task[None]] = []
         self._upkeep: list[asyncio.Task[None]] = []
         for lane in self.lanes:
             lane.delivery = Delivery(
@@ -118,6 +124,11 @@ class Worker:
                 for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
             ]
             await self._dispatch(lane, entries)
+            if self._stopping:
+                # The reader asks for more as soon as this returns, and would until the last
+                # handler is done.
+                await self._hand_back(lane)
+                await self._drained.wait()
 
         subscriber(receive)
         return subscriber
@@ -127,12 +138,14 @@ class Worker:
         for lane in self.lanes:
             await ensure_group(self._redis, lane.stream, lane.handling.group)
         await self._broker.start()
-        self._upkeep = [
-            asyncio.create_task(self._forever(self._beat, self._heartbeat), name="heartbeat"),
-            asyncio.create_task(self._forever(self._reclaim, RECLAIM_EVERY), name="reclaim"),
-            asyncio.create_task(self._forever(self._trim, TRIM_EVERY), name="trim"),
-            asyncio.create_task(self._forever(self._watch, WATCH_EVERY), name="watch"),
-        ]
+        # Each lane has its own, so that none waits for what holds up another.
+        for lane in self.lanes:
+            self._heartbeats.append(self._forever(self._beat, lane, self._heartbeat))
+            self._upkeep += [
+                self._forever(self._reclaim, lane, RECLAIM_EVERY),
+                self._forever(self._trim, lane, TRIM_EVERY),
+                self._forever(self._watch, lane, WATCH_EVERY),
+            ]
 
     @property
     def ready(self) -> bool:
@@ -143,32 +156,41 @@ class Worker:
         """Drain: read no more, let running handlers finish within the grace, hand back the rest."""
         self._stopping = True
         # The heartbeat goes on until the handlers are done.
-        for task in self._upkeep[1:]:
-            task.cancel()
+        await _cancel(self._upkeep)
+        for lane in self.lanes:
+            await self._hand_back(lane)
         running = [task for lane in self.lanes for task in lane.tasks]
         if running:
             _, late = await asyncio.wait(running, timeout=self._grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for lane in self.lanes:
+            lane.subscriber.running = False
+        self._drained.set()
         with contextlib.suppress(Exception):
             await self._broker.stop()
+        await _cancel(self._heartbeats)
         for lane in self.lanes:
-            with contextlib.suppress(RedisError):
-                await lane.delivery.hand_back(lane.unstarted)
-        for task in self._upkeep:
-            task.cancel()
-        await asyncio.gather(*self._upkeep, return_exceptions=True)
+            await self._hand_back(lane)
+
+    async def _hand_back(self, lane: Lane) -> None:
+        """Let others have at once what was read here and not begun."""
+        entries = list(lane.unstarted.values())
+        lane.unstarted.clear()
+        with contextlib.suppress(RedisError):  # then they wait until they are taken over
+            await lane.delivery.hand_back(entries)
 
     async def _dispatch(self, lane: Lane, entries: Sequence[Entry]) -> None:
         # All are taken before the first waits for a slot, so that the heartbeat covers them.
         taken = [entry for entry in entries if lane.delivery.take(entry.id)]
+        lane.unstarted.update((entry.id, entry) for entry in taken)
         for entry in taken:
             if not self._stopping:
                 await lane.free.acquire()
             if self._stopping:
-                lane.unstarted.append(entry)
-                continue
+                return
+            del lane.unstarted[entry.id]
             task = asyncio.create_task(self._work(lane, entry))
             lane.tasks.add(task)
             task.add_done_callback(lane.tasks.discard)
@@ -178,7 +200,7 @@ class Worker:
         try:
             await lane.handling.handle(entry, lane.delivery, lane.policy)
         except asyncio.CancelledError:
-            lane.unstarted.append(entry)
+            lane.unstarted[entry.id] = entry
             raise
         except Exception:
             # Left pending: it is claimed again when its heartbeat has been still long enough.
@@ -188,34 +210,40 @@ class Worker:
             lane.gauge.dec()
             lane.free.release()
 
-    async def _forever(self, step: Any, every: float) -> None:
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await step()
-            except (RedisError, OSError) as error:
-                log.warning("upkeep_interrupted", step=step.__name__, error=str(error)[:200])
-            except Exception:
-                log.exception("upkeep_failed", step=step.__name__)
+    def _forever(self, step: Step, lane: Lane, every: float) -> asyncio.Task[None]:
+        async def run() -> None:
+            while True:
+                await asyncio.sleep(every)
+                try:
+                    await step(lane)
+                except (RedisError, OSError) as error:
+                    log.warning("upkeep_interrupted", stream=lane.stream, error=str(error)[:200])
+                except Exception:
+                    log.exception("upkeep_failed", stream=lane.stream)
 
-    async def _beat(self) -> None:
-        for lane in self.lanes:
-            await lane.delivery.beat(older_than=self._heartbeat / 2)
+        return asyncio.create_task(run(), name=f"{step.__name__} {lane.stream}")
 
-    async def _reclaim(self) -> None:
-        for lane in self.lanes:
-            room = lane.slots - len(lane.tasks)
-            await self._dispatch(lane, await lane.delivery.reclaim(room))
+    async def _beat(self, lane: Lane) -> None:
+        await lane.delivery.beat(older_than=self._heartbeat / 2)
 
-    async def _trim(self) -> None:
-        for lane in self.lanes:
-            await trim(self._redis, lane.stream)
+    async def _reclaim(self, lane: Lane) -> None:
+        # One even where every slot is taken, or a backlog would keep retries waiting for ever.
+        room = max(1, lane.slots - len(lane.tasks))
+        await self._dispatch(lane, await lane.delivery.reclaim(room))
 
-    async def _watch(self) -> None:
+    async def _trim(self, lane: Lane) -> None:
+        await trim(self._redis, lane.stream)
+
+    async def _watch(self, lane: Lane) -> None:
         """A reader stops silently when its group is gone, as after FLUSHALL: start it again."""
-        for lane in self.lanes:
-            if lane.subscriber.running:
-                continue
-            log.warning("reader_restarted", stream=lane.stream, group=lane.handling.group)
-            await ensure_group(self._redis, lane.stream, lane.handling.group)
-            await lane.subscriber.start()
+        if lane.subscriber.running:
+            return
+        log.warning("reader_restarted", stream=lane.stream, group=lane.handling.group)
+        await ensure_group(self._redis, lane.stream, lane.handling.group)
+        await lane.subscriber.start()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,18 +11,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from redis.exceptions import RedisError
 
-from bus import streams
+from bus.accepted import Waiting
 from bus.middleware import current_traceparent
-from bus.outcomes import find_outcome
 from bus.paging import Cursor
+from bus.publisher import stream_of
 from bus.replies import Outcome
 from contracts.actor import Actor
 from contracts.base import Command
 from contracts.envelope import Envelope
 from contracts.errors import DomainError, Failure, FieldError
 from contracts.sealed import OPEN, REVEAL
-from contracts.types import new_id
 from gateway.errors import (
+    CommandLost,
     DependencyDown,
     IfMatchMalformed,
     ReferenceUnknown,
@@ -30,8 +30,9 @@ from gateway.errors import (
     RouteUnknown,
     ValidationFailed,
 )
-from gateway.idempotency import KEPT, Answer, Claim
+from gateway.idempotency import Answer, Claim
 from gateway.limits import parse_object, parse_parameters, read_body, unknown_fields
+from gateway.patience import patience
 from gateway.problems import MEDIA_TYPE, STATUS, invalid, problem_body
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
@@ -43,7 +44,8 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
     """Answer one request. Raises DomainError for whatever is wrong with it."""
-    actor = await gateway.auth.actor(request, route.allow)
+    async with patience():
+        actor = await gateway.auth.actor(request, route.allow)
     if any(
         not _ID.fullmatch(request.match_info[name])
         for name in route.in_path
@@ -72,7 +74,8 @@ async def _answer_query(request: web.Request, route: Route, actor: Actor | None)
             limit=given.pop("limit"), cursor=given.pop("cursor"), sort=given.pop("sort")
         )
     path = {name: request.match_info[name] for name in route.in_path if name != "org"}
-    view: BaseModel = await route.function(actor, **path, **given)
+    async with patience():
+        view: BaseModel = await route.function(actor, **path, **given)
     return respond(request, route.status, view.model_dump(mode="json"), revised=route.revised)
 
 
@@ -175,23 +178,30 @@ async def carry_out(
     print_of_request: tuple[bytes | str, ...],
 ) -> web.Response:
     """Send a command, wait for its outcome, answer; once per Idempotency-Key."""
-    id = new_id("cmd")
+    id = gateway.senders.new_id(actor.user if actor else None, command.domain())
     claim: Claim | None = None
     key = request.headers.get("Idempotency-Key")
     if key is not None:
         caller = actor.user if actor else f"address {request['address']}"
         fingerprint = gateway.idempotency.fingerprint(*print_of_request)
-        claim = await gateway.idempotency.claim(caller, key, fingerprint, id)
+        async with patience():
+            claim = await gateway.idempotency.claim(caller, key, fingerprint, id)
         if claim.answer is not None:
             return render(request, route, claim.answer, {"Idempotent-Replayed": "true"})
         id = claim.command
-    # Whatever fails from here on, the command may yet be carried out: the key stays with it.
-    answer = await _send(request, route, gateway, actor, command, id)
+    # Unless it was lost, the command may yet be carried out: the key stays with it.
+    try:
+        answer = await _send(request, route, gateway, actor, command, id)
+    except CommandLost:
+        if claim is not None:
+            await gateway.idempotency.release(claim)
+        raise
     if actor is not None and route.present is not None and answer.status == route.status:
         view = await route.present(actor, answer.body)
         answer.body = view.model_dump(mode="json")
     if claim is not None:
-        await gateway.idempotency.answered(claim, answer)
+        async with patience():
+            await gateway.idempotency.answered(claim, answer)
     return render(request, route, answer)
 
 
@@ -212,27 +222,33 @@ async def _send(
         traceparent=current_traceparent() or _given_traceparent(request),
         replyto=gateway.replies.channel,
     )
-    hurried = actor is not None and _prefers_async(request)
     publisher = gateway.context.publisher
     try:
         async with gateway.replies.expect(id) as future:
-            if hurried:
-                await _remember(gateway, id, actor)
-                await publisher.send_durably(envelope)
+            if actor is not None and _prefers_async(request):
+                async with patience():
+                    await gateway.accepted.send(envelope, actor.user)
                 return _accepted(id, {"Preference-Applied": "respond-async"})
-            await publisher.send(envelope)
+            async with patience():
+                entry = await publisher.send(envelope)
             try:
                 async with asyncio.timeout(gateway.settings.gateway.reply_timeout):
                     return _answer_of(await future, route, request)
             except TimeoutError:
                 pass
-        outcome = await find_outcome(gateway.context.database, id, [command.domain()])
+        user = actor.user if actor else None
+        waiting = Waiting(user or "", stream_of(envelope), entry)
+        async with patience():
+            outcome = await gateway.accepted.outcome(
+                id, command.domain(), waiting, user=user, lost=CommandLost().failure()
+            )
         if outcome is not None:
             return _answer_of(outcome, route, request)
         if actor is None:
             # Nobody could prove later that the outcome is theirs to read.
             raise ReplyLate(retry_after=5)
-        await _remember(gateway, id, actor)
+        async with patience():
+            await gateway.accepted.remember(id, waiting)
         return _accepted(id)
     except (RedisError, OSError) as error:
         raise DependencyDown("The command could not be queued.", retry_after=5) from error
@@ -242,11 +258,6 @@ def _given_traceparent(request: web.Request) -> str | None:
     """The caller's trace context, to be continued also while nothing is traced here."""
     given = request.headers.get("traceparent", "")
     return given if _TRACEPARENT.fullmatch(given) else None
-
-
-async def _remember(gateway: Gateway, id: str, actor: Actor | None) -> None:
-    user = actor.user if actor else ""
-    await gateway.context.publisher.pipeline.execute("SET", streams.accepted(id), user, "EX", KEPT)
 
 
 def _accepted(id: str, headers: dict[str, str] | None = None) -> Answer:
@@ -262,6 +273,8 @@ def _prefers_async(request: web.Request) -> bool:
 
 
 def _answer_of(outcome: Outcome, route: Route, request: web.Request) -> Answer:
+    if outcome.failure is not None and outcome.failure.code == CommandLost.code:
+        raise CommandLost(retry_after=1)
     if outcome.failure is not None:
         return failed_answer(outcome.failure, request["id"])
     headers = {}

@@ -107,6 +107,12 @@ class DependencyDown(DomainError):
     title = "A service this needs is not available at the moment"
 
 
+class CommandLost(DomainError):
+    code = "command_lost"
+    kind = ErrorKind.UNAVAILABLE
+    title = "The command was lost before it was carried out; send it again"
+
+
 class ReplyLate(DomainError):
     code = "reply_late"
     kind = ErrorKind.UNAVAILABLE

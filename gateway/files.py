@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import quote
 
 from aiohttp import web
@@ -80,14 +81,10 @@ async def _stream(
         return web.Response(status=304, headers=headers)
     start, end = 0, stat.bytes
     status = 200
-    try:
-        asked = request.http_range
-    except ValueError:
-        asked = slice(None)
-    if (
-        "Range" in request.headers
-        and request.headers.get("If-Range", headers["ETag"]) == (headers["ETag"])
-    ):
+    asked = None
+    with suppress(ValueError):  # a Range that is none is ignored
+        asked = request.http_range if "Range" in request.headers else None
+    if asked is not None and request.headers.get("If-Range", headers["ETag"]) == headers["ETag"]:
         start, end, _ = asked.indices(stat.bytes)
         status = 206
         if start >= end and stat.bytes:

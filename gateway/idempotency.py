@@ -87,6 +87,10 @@ class Idempotency:
         claim.answer = answer
         await self._redis.set(claim.key, _dump(claim), ex=KEPT)
 
+    async def release(self, claim: Claim) -> None:
+        """Give the key back: its command will never be carried out."""
+        await self._redis.delete(claim.key)
+
 
 def _dump(claim: Claim) -> str:
     kept = asdict(claim)

@@ -7,19 +7,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
-from infra.tickets import TicketStore
 
+from bus.accepted import Accepted
 from bus.replies import Replies
 from gateway.auth import Authenticator
-from gateway.idempotency import Idempotency
+from gateway.idempotency import KEPT, Idempotency
+from gateway.senders import Senders
 from handlers.asset.queries import use_signer
 from handlers.domain import Context
 from handlers.runtime import DOMAINS, connected, init_documents
 from infra.object_store import ObjectStore, open_store
-from infra.secrets import file_signer, fingerprint_key, open_sessions
+from infra.secrets import file_signer, fingerprint_key, open_sessions, sender_keys
 from infra.sessions import SessionStore
 from infra.settings import Settings
 from infra.signing import FileSigner
+from infra.tickets import TicketStore
 from infra.tokens import KeyRing
 
 
@@ -30,6 +32,8 @@ class Gateway:
     settings: Settings
     context: Context
     replies: Replies
+    accepted: Accepted
+    senders: Senders
     keys: KeyRing
     sessions: SessionStore
     auth: Authenticator
@@ -59,6 +63,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 settings=settings,
                 context=context,
                 replies=replies,
+                accepted=Accepted(context.publisher, context.database, kept=KEPT),
+                senders=Senders(sender_keys(settings)),
                 keys=keys,
                 sessions=sessions,
                 auth=Authenticator(keys, sessions, believe=settings.auth.session_cache),

@@ -111,8 +111,15 @@ class AssetHandlers:
         if blob.media is None or blob.media.pipeline != PIPELINE:
             media = await self._look_into(asset)
             # Read anew: looking took a while, and only what is written now must be fresh.
+            source = asset
             asset, blob = await Asset.get(command.asset), await Blob.get(blob.id)
-            if asset is None or blob is None:
+            if blob is None:
+                # Swept while we looked: what we have stored since belongs to nobody.
+                uow.send(
+                    SweepBlob(organization_id=source.organization_id, blob_id=source.blob_id)
+                )
+                return
+            if asset is None:
                 return
             blob.media = media
             uow.save(blob)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bus.unit_of_work import UnitOfWork, check_revision
@@ -79,9 +79,11 @@ class AuthHandlers:
             raise CredentialsWrong()
         if self.settings.verified_only and not user.verified:
             raise EmailUnverified()
-        session = self.sessions.new(
+        opened = self.sessions.new(
             uow.new_id("ses"), user.id, address=command.address, agent=command.agent
         )
+        # As with the id: another delivery must store what the tokens of this one fit.
+        session = replace(opened, nonce=uow.new_id("nonce"))
         uow.effect(lambda: self.sessions.put(session))
         uow.emit(
             SessionOpened(
@@ -99,8 +101,11 @@ class AuthHandlers:
     ) -> TokensView | DomainError:
         # Rotation is decided inside Redis, atomically; with the grace it may be repeated,
         # so it needs no staging.
+        used = command.refresh_token.reveal()
+        if not used.isascii():
+            raise RefreshTokenInvalid()
         verdict, session, token = await self.sessions.rotate(
-            command.refresh_token.reveal(), address=command.address, agent=command.agent
+            used, address=command.address, agent=command.agent
         )
         if session is None:
             raise RefreshTokenInvalid()

@@ -197,13 +197,18 @@ class WsClient:
         assert answer["channel"] == channel
         return answer
 
-    async def closed(self) -> int:
-        """Read to the end; the close code."""
+    async def rest(self) -> tuple[list[dict[str, Any]], int]:
+        """What comes before the end, and the close code."""
+        frames: list[dict[str, Any]] = []
         while True:
             try:
-                await self.receive()
+                frames.append(await self.receive())
             except ConnectionError as error:
-                return cast(int, error.args[0])
+                return frames, cast(int, error.args[0])
+
+    async def closed(self) -> int:
+        """Read to the end; the close code."""
+        return (await self.rest())[1]
 
 
 class SseClient:

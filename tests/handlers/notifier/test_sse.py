@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
 from notifier_stage import ORG, USER, SseClient, Stage, envelope, envelope_of
 
@@ -260,9 +261,15 @@ async def test_a_stopping_notifier_ends_the_stream(
     make_stage: Callable[..., Awaitable[Stage]],
 ) -> None:
     stage = await make_stage()
-    async with stage.sse("org") as client:
-        await opened(client)
-        runner = asyncio.create_task(stage.close())
+    params = {"ticket": await stage.ticket(), "channel": "org"}
+    async with (
+        aiohttp.ClientSession() as outside,
+        outside.get(stage.urls[0] + SSE_PATH, params=params) as response,
+    ):
+        client = await opened(SseClient(response))
+        closing = asyncio.create_task(stage.close())
         kind, data = await client.event()
         assert (kind, data["code"]) == ("close", 1001)
-        await runner
+        with pytest.raises(EOFError):
+            await client.block()
+        await closing

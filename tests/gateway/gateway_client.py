@@ -1,0 +1,235 @@
+"""A client of the HTTP interface, and people who use it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from infra.embedded.running import RunningStack
+
+PASSWORD = "correct-horse-battery-9"
+PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
+SECURITY = (
+    "Content-Security-Policy",
+    "X-Frame-Options",
+    "X-Content-Type-Options",
+    "Referrer-Policy",
+    "X-Request-Id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response that has been read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    what: str
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None when there is none."""
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def code(self) -> str | None:
+        """The code of a problem."""
+        return self.json.get("code") if self.status >= 400 and self.body else None
+
+    def is_problem(self, *statuses: int) -> dict[str, Any]:
+        """Assert that it is a proper problem, of one of these statuses or any 4xx."""
+        assert self.status in (statuses or range(400, 500)), str(self)
+        assert self.headers["Content-Type"].startswith("application/problem+json"), str(self)
+        found: dict[str, Any] = self.json
+        assert found.keys() >= PROBLEM, str(self)
+        assert found["status"] == self.status, str(self)
+        assert found["request_id"] == self.headers["X-Request-Id"], str(self)
+        assert found["type"] == f"/problems/{found['code']}", str(self)
+        for each in found.get("errors", []):
+            assert set(each) == {"pointer", "code", "detail"}, str(self)
+        for header in SECURITY:
+            assert self.headers.get(header), f"{header} is missing: {self}"
+        assert b"Traceback" not in self.body, str(self)
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.what} -> {self.status} {self.body[:1500]!r} {dict(self.headers)}"
+
+
+class Api:
+    """Sends requests to one gateway, as one person or nobody."""
+
+    def __init__(self, http: aiohttp.ClientSession, base: str, token: str | None = None) -> None:
+        self._http = http
+        self.base = base
+        self.token = token
+
+    def as_(self, token: str | None) -> Api:
+        """The same gateway with another token."""
+        return Api(self._http, self.base, token)
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+    ) -> Answer:
+        """Send one request. ``body`` becomes JSON; ``path`` goes out exactly as it is given."""
+        more = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        more.update(headers or {})
+        if body is not None:
+            data = json.dumps(body).encode()
+            more.setdefault("Content-Type", "application/json")
+        url = URL(self.base + path if path.startswith("/") else path, encoded=True)
+        async with self._http.request(
+            method, url, data=data, headers=more, allow_redirects=False
+        ) as response:
+            content = await response.read()
+            return Answer(response.status, response.headers.copy(), content, f"{method} {path}")
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self("POST", path, body, **options)
+
+    async def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self("PATCH", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> Answer:
+        return await self("DELETE", path, **options)
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody signed in."""
+
+    id: str
+    email: str
+    password: str
+    tokens: dict[str, Any]
+    api: Api
+
+
+async def sign_in(api: Api, email: str, password: str = PASSWORD) -> Answer:
+    return await api.as_(None).post("/v1/auth/sessions", {"email": email, "password": password})
+
+
+async def new_person(api: Api, name: str = "Somebody", password: str = PASSWORD) -> Person:
+    """Register and sign in."""
+    anybody = api.as_(None)
+    email = f"{name.lower().replace(' ', '.')}.{secrets.token_hex(5)}@example.com"
+    made = await anybody.post(
+        "/v1/auth/register", {"email": email, "password": password, "name": name}
+    )
+    assert made.status == 202, str(made)
+    signed = await sign_in(api, email, password)
+    assert signed.status == 201, str(signed)
+    own = api.as_(signed.json["access_token"])
+    me = await own.get("/v1/me")
+    assert me.status == 200, str(me)
+    return Person(me.json["id"], email, password, signed.json, own)
+
+
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48">'
+    b'<rect width="64" height="48" fill="#%s"/></svg>'
+)
+
+
+@dataclass(slots=True)
+class Tenant:
+    """An organization with one thing of each kind; every name in it carries its marker."""
+
+    marker: str
+    org: str
+    brand: str
+    project: str
+    asset: str
+    asset_view: dict[str, Any]
+    people: dict[str, Person] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> Person:
+        return self.people["owner"]
+
+    def secrets(self) -> set[str]:
+        """What nobody else may ever see."""
+        found = {self.marker, self.org, self.brand, self.project, self.asset}
+        return found | {each for one in self.people.values() for each in (one.id, one.email)}
+
+
+async def new_tenant(api: Api, marker: str) -> Tenant:
+    """An organization with its owner, a brand, a project and an asset that is ready."""
+    owner = await new_person(api, f"{marker} owner")
+    org = (await owner.api.post("/v1/orgs", {"name": f"{marker} org"})).json["id"]
+    brand = (await owner.api.post(f"/v1/orgs/{org}/brands", {"name": f"{marker} brand"})).json["id"]
+    project = await owner.api.post(
+        f"/v1/orgs/{org}/projects", {"name": f"{marker} project", "brand_id": brand}
+    )
+    asset = await owner.api.post(
+        f"/v1/orgs/{org}/assets?filename={marker}.svg&wait=ready",
+        data=SVG % secrets.token_hex(3).encode(),
+        headers={"Content-Type": "image/svg+xml"},
+    )
+    assert (project.status, asset.status) == (201, 201), f"{project}\n{asset}"
+    view = asset.json
+    return Tenant(
+        marker, org, brand, project.json["id"], view["id"], view, {"owner": owner}
+    )
+
+
+async def add_member(api: Api, tenant: Tenant, role: str) -> Person:
+    """A new person in the organization."""
+    person = await new_person(api, f"{tenant.marker} {role}")
+    added = await tenant.owner.api.post(
+        f"/v1/orgs/{tenant.org}/members", {"email": person.email, "role": role}
+    )
+    assert added.status == 201, str(added)
+    return person
+
+
+@pytest.fixture(scope="session")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=60),
+        connector=aiohttp.TCPConnector(limit=64),
+    ) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def api(http: aiohttp.ClientSession, stack: RunningStack) -> Api:
+    """Nobody, at the shared gateway."""
+    return Api(http, stack.gateway_url)
+
+
+@pytest.fixture(scope="session")
+async def alpha(api: Api) -> Tenant:
+    """A tenant with a member of each role."""
+    tenant = await new_tenant(api, "Zyxalpha")
+    for role in ("admin", "editor", "reviewer", "viewer"):
+        tenant.people[role] = await add_member(api, tenant, role)
+    return tenant
+
+
+@pytest.fixture(scope="session")
+async def beta(api: Api) -> Tenant:
+    """Another tenant, with nobody in common."""
+    return await new_tenant(api, "Qwvbeta")
+
+
+__all__ = ["alpha", "api", "beta", "http"]

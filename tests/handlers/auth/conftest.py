@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contracts import sealed
+from contracts.auth.commands import (
+    OpenSession,
+    RefreshSession,
+    RegisterUser,
+    RevokeSession,
+    RevokeSessions,
+    UpdateProfile,
+)
+from handlers.auth.handlers import AuthHandlers
+from infra.passwords import Passwords
+from infra.sessions import SessionStore
+from infra.settings import AuthSettings
+from infra.tokens import KeyRing, new_private_key
+from tests.bus.desk import Desk, desk
+
+
+@dataclass
+class Auth(Desk):
+    """Auth's desk, and what its handlers use."""
+
+    handlers: AuthHandlers
+
+    @property
+    def sessions(self) -> SessionStore:
+        return self.handlers.sessions
+
+
+@pytest.fixture(scope="session")
+def auth_settings(tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
+    folder: Path = tmp_path_factory.mktemp("keys")
+    (folder / "one.pem").write_bytes(new_private_key())
+    return AuthSettings(keys_folder=folder, bcrypt_cost=4)
+
+
+@pytest.fixture
+async def auth(
+    mongo_url: str,
+    redis_url: str,
+    auth_settings: AuthSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Auth]:
+    monkeypatch.setattr(sealed, "_keys", [])
+    sealed.use_keys([os.urandom(32)])
+    passwords = Passwords(auth_settings.bcrypt_cost)
+    async with desk("auth", {}, mongo_url=mongo_url, redis_url=redis_url, logical=3) as made:
+        sessions = SessionStore(
+            made.redis, os.urandom(32), idle=3600, absolute=86400, grace=30
+        )
+        handlers = AuthHandlers(passwords, sessions, KeyRing(auth_settings), auth_settings)
+        table = {
+            RegisterUser: handlers.register_user,
+            UpdateProfile: handlers.update_profile,
+            OpenSession: handlers.open_session,
+            RefreshSession: handlers.refresh_session,
+            RevokeSession: handlers.revoke_session,
+            RevokeSessions: handlers.revoke_sessions,
+        }
+        made.handling.table.update(table)
+        made.handling._wires.update({(c.wire, c.wire_version): c for c in table})
+        yield Auth(
+            made.domain,
+            made.redis,
+            made.database,
+            made.publisher,
+            made.committer,
+            made.handling,
+            handlers,
+        )
+    passwords.close()
