@@ -76,7 +76,8 @@ Id = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]{2,12}_[A-Za-z0-9_-]{1,64}$", max_length=80)
 ]
 Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
-Text = Annotated[str, AfterValidator(_printable)]
+# Measured before it is normalised: sorting combining marks takes the square of their number.
+Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_printable)]
 Name = Annotated[
     Text,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"\S"),

@@ -135,7 +135,14 @@ class KeyRing:
             user, session, expires = payload["sub"], payload["sid"], payload["exp"]
         except TokenInvalid:
             raise
-        except (JOSEError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except (
+            JOSEError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise TokenInvalid(str(error)) from error
         if not isinstance(user, str) or not isinstance(session, str) or type(expires) is not int:
             raise TokenInvalid("claims of the wrong type")

@@ -185,9 +185,7 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
     )
     assert (project.status, asset.status) == (201, 201), f"{project}\n{asset}"
     view = asset.json
-    return Tenant(
-        marker, org, brand, project.json["id"], view["id"], view, {"owner": owner}
-    )
+    return Tenant(marker, org, brand, project.json["id"], view["id"], view, {"owner": owner})
 
 
 async def add_member(api: Api, tenant: Tenant, role: str) -> Person:

@@ -51,7 +51,9 @@ async def test_a_command_sent_async_can_be_followed_to_its_result(
         assert sent.json.keys() == {"command_id", "status_url"}
         assert sent.headers["Location"] == sent.json["status_url"]
         url = sent.json["status_url"]
-        status = await eventually(lambda u=url: owner.get(u), lambda a: a.json["status"] != "pending")
+        status = await eventually(
+            lambda u=url: owner.get(u), lambda a: a.json["status"] != "pending"
+        )
         assert status.json["status"] == "succeeded"
         assert "problem" not in status.json
         brand = status.json["result"]
@@ -64,7 +66,9 @@ async def test_a_command_that_fails_tells_its_sender_why(alpha: Tenant, brands: 
     for name in (f"{alpha.marker} brand", f"{alpha.marker.lower()}  BRAND"):
         sent = await owner.post(brands, {"name": name}, headers=ASYNC)
         url = sent.json["status_url"]
-        status = await eventually(lambda u=url: owner.get(u), lambda a: a.json["status"] != "pending")
+        status = await eventually(
+            lambda u=url: owner.get(u), lambda a: a.json["status"] != "pending"
+        )
         assert status.status == 200
         assert status.json["status"] == "failed"
         assert "result" not in status.json
@@ -86,7 +90,9 @@ async def test_a_profile_changed_async_is_answered_with_its_status(api: Api) -> 
     sent = await person.api.patch("/v1/me", {"name": "After"}, headers=ASYNC)
     assert sent.status == 202
     assert sent.json.keys() == {"command_id", "status_url"}
-    await eventually(lambda: person.api.get("/v1/me"), lambda answer: answer.json["name"] == "After")
+    await eventually(
+        lambda: person.api.get("/v1/me"), lambda answer: answer.json["name"] == "After"
+    )
 
 
 async def test_an_unknown_command_has_no_status(alpha: Tenant) -> None:
@@ -109,7 +115,9 @@ def without_noise(answer: Answer) -> tuple[Any, ...]:
     return answer.status, shown, answer.body
 
 
-async def test_the_same_key_and_body_give_the_first_answer_again(alpha: Tenant, brands: str) -> None:
+async def test_the_same_key_and_body_give_the_first_answer_again(
+    alpha: Tenant, brands: str
+) -> None:
     owner, headers, body = alpha.owner.api, keyed(), {"name": unique("once")}
     first = await owner.post(brands, body, headers=headers)
     assert first.status == 201
@@ -230,9 +238,7 @@ async def test_of_many_changes_to_one_revision_one_wins(alpha: Tenant, brands: s
         )
     )
     assert sorted(answer.status for answer in answers) == [200] + [412] * 9
-    free = await asyncio.gather(
-        *(owner.patch(path, {"name": unique("race")}) for _ in range(10))
-    )
+    free = await asyncio.gather(*(owner.patch(path, {"name": unique("race")}) for _ in range(10)))
     assert sorted(answer.json["revision"] for answer in free) == list(range(3, 13))
 
 
@@ -335,7 +341,9 @@ async def test_a_trace_is_continued_into_the_event_log(
     assert event["causationid"].startswith("cmd_")
 
 
-async def test_garbage_in_traceparent_goes_nowhere(alpha: Tenant, brands: str, database: Any) -> None:
+async def test_garbage_in_traceparent_goes_nowhere(
+    alpha: Tenant, brands: str, database: Any
+) -> None:
     for bad in ("x" * 4000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "<script>", "ff-1-2-3"):
         name = unique("untraced")
         made = await alpha.owner.api.post(brands, {"name": name}, headers={"traceparent": bad})
@@ -383,7 +391,9 @@ async def test_health_readiness_and_metrics_tell_the_state(api: Api, brands: str
         "dependencies": {"redis": "ok", "mongodb": "ok", "object_store": "ok"},
     }
     metrics = (await api.get("/metrics")).body.decode()
-    assert 'grid8_requests_total{method="GET",route="/v1/orgs/{org}/brands",status="401"}' in metrics
+    assert (
+        'grid8_requests_total{method="GET",route="/v1/orgs/{org}/brands",status="401"}' in metrics
+    )
 
 
 # --- when something is down --------------------------------------------------------------

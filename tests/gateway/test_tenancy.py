@@ -195,7 +195,9 @@ async def test_the_status_of_a_command_is_its_senders_alone(alpha: Tenant, beta:
     )
     assert sent.status == 202
     url = sent.json["status_url"]
-    done = await eventually(lambda: alpha.owner.api.get(url), lambda a: a.json["status"] != "pending")
+    done = await eventually(
+        lambda: alpha.owner.api.get(url), lambda a: a.json["status"] != "pending"
+    )
     assert done.json["status"] == "succeeded"
     for other in (beta.owner, alpha.people["admin"]):
         answer = await other.api.get(url)
@@ -224,7 +226,9 @@ async def test_a_files_url_opens_that_file_alone(alpha: Tenant, beta: Tenant) ->
         url.partition("?")[0],
     ):
         assert forged != url
-        assert (await beta.owner.api.get(forged)).is_problem(403)["code"] == "asset.file_url_invalid"
+        assert (await beta.owner.api.get(forged)).is_problem(403)[
+            "code"
+        ] == "asset.file_url_invalid"
 
 
 async def test_a_removed_member_is_out_at_once(api: Api, alpha: Tenant) -> None:

@@ -90,7 +90,11 @@ async def test_a_raw_upload_becomes_an_asset(alpha: Tenant, assets: str) -> None
     view = made.json
     assert made.headers["Location"] == f"{assets}/{view['id']}"
     assert made.headers["ETag"] == f'"{view["revision"]}"'
-    assert (view["name"], view["media_type"], view["kind"]) == ("notes.txt", "text/plain", "document")
+    assert (view["name"], view["media_type"], view["kind"]) == (
+        "notes.txt",
+        "text/plain",
+        "document",
+    )
     assert (view["bytes"], view["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
     assert (view["tags"], view["project_id"]) == (["a", "b"], alpha.project)
     assert view["status"] in ("processing", "ready")
@@ -364,8 +368,20 @@ async def test_the_bytes_decide_what_a_file_is(alpha: Tenant, assets: str) -> No
     owner = alpha.owner.api
     cases = [
         (PNG, "text/html", "a.html", "image/png", "image"),
-        (b"<!doctype html><script>alert(1)</script>", "image/png", "a.png", "application/octet-stream", "image"),
-        (b"<html><body>hi</body></html>", "text/html", "a.html", "application/octet-stream", "other"),
+        (
+            b"<!doctype html><script>alert(1)</script>",
+            "image/png",
+            "a.png",
+            "application/octet-stream",
+            "image",
+        ),
+        (
+            b"<html><body>hi</body></html>",
+            "text/html",
+            "a.html",
+            "application/octet-stream",
+            "other",
+        ),
         (b"MZ" + bytes(200), "application/pdf", "a.pdf", "application/octet-stream", "other"),
         (b"%PDF-1.7\n" + bytes(50), "image/png", "a.png", "application/pdf", "document"),
         (b"a,b\n1,2\n", "application/json", "a.csv", "text/csv", "document"),
@@ -445,7 +461,9 @@ async def test_an_upload_repeated_by_key_is_stored_once(
 
 async def test_an_asset_moves_changes_and_goes(alpha: Tenant, assets: str) -> None:
     owner = alpha.owner.api
-    path = (await owner.post(f"{assets}?filename=m.txt&wait=ready", data=text())).headers["Location"]
+    path = (await owner.post(f"{assets}?filename=m.txt&wait=ready", data=text())).headers[
+        "Location"
+    ]
     for change, shown in (
         ({"name": "  new name "}, {"name": "new name"}),
         ({"tags": ["b", "a", "b"]}, {"tags": ["b", "a"]}),
