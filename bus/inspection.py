@@ -152,13 +152,14 @@ class Inspector:
             unread = await self._pipeline.execute(
                 "XRANGE", stream, f"({last}", "+", "COUNT", COUNTED if lag is None else 1
             )
-        pending = int(group["pel-count"])
-        read = group["entries-read"]
+        pending, oldest = int(group["pel-count"]), group["pending"]
+        # Before its first read a group has read nothing, which Redis calls unknown.
+        read = 0 if last == "0-0" else group["entries-read"]
         return GroupReport(
             name=_text(group["name"]),
             lag=len(unread) if lag is None else int(lag),
             pending=pending,
-            oldest_pending=_age(_text(group["pel"][0][0]), now) if group["pel"] else None,
+            oldest_pending=_age(_text(oldest[0][0]), now) if oldest else None,
             oldest_unread=_age(_text(unread[0][0]), now) if unread else None,
             last_delivered=last,
             consumers=tuple(_consumer(_named(each), now) for each in group["consumers"]),

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 from redis.exceptions import RedisError
 
@@ -19,21 +19,19 @@ from bus.replies import Outcome
 from contracts.actor import Actor
 from contracts.base import Command
 from contracts.envelope import Envelope
-from contracts.errors import DomainError, Failure, FieldError
+from contracts.errors import Failure
 from contracts.sealed import OPEN, REVEAL
 from gateway.errors import (
     CommandLost,
     DependencyDown,
-    IfMatchMalformed,
-    ReferenceUnknown,
     ReplyLate,
     RouteUnknown,
-    ValidationFailed,
 )
 from gateway.idempotency import Answer, Claim
-from gateway.limits import parse_object, parse_parameters, read_body, unknown_fields
+from gateway.intake import command_of
+from gateway.limits import parse_parameters, read_body
 from gateway.patience import patience
-from gateway.problems import MEDIA_TYPE, STATUS, invalid, problem_body
+from gateway.problems import MEDIA_TYPE, STATUS, problem_body
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
 
@@ -57,7 +55,7 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
     if route.kind == "command":
         body = await read_body(request, gateway.settings.gateway.body_limit)
         parse_parameters(request, None)
-        command = await _command_of(request, route, actor, body)
+        command = await command_of(request, route, actor, body)
         print_of_request = (request.method, request.path, body)
         return await carry_out(request, route, gateway, actor, command, print_of_request)
     assert route.function is not None
@@ -104,69 +102,6 @@ def _is_known(request: web.Request, etag: str) -> bool:
     """Whether If-None-Match names the ETag, compared weakly (RFC 9110, 13.1.2)."""
     named = ",".join(request.headers.getall("If-None-Match", [])).split(",")
     return any(each.strip().removeprefix("W/") in (etag, "*") for each in named)
-
-
-async def _command_of(
-    request: web.Request, route: Route, actor: Actor | None, body: bytes
-) -> Command:
-    contract = route.contract
-    assert contract is not None
-    given = parse_object(request, body)
-    allowed = route.body_fields()
-    unknown = [name for name in given if name not in allowed]
-    if unknown:
-        raise unknown_fields(unknown, "The body has unknown fields.", prefix="/")
-    if route.method == "PATCH" and not given:
-        raise ValidationFailed("Name at least one field to change.")
-    fields = dict(given)
-    fields.update({name: request.match_info[name] for name in route.in_path if name != "org"})
-    for name, what in route.injected().items():
-        value = _from_request(request, what)
-        if value is not None:
-            fields[name] = value
-    try:
-        command = contract.model_validate_json(to_json(fields), strict=True)
-    except ValidationError as error:
-        raise _blame(error, route) from error
-    await check_references(route, actor, given)
-    return command
-
-
-def _blame(error: ValidationError, route: Route) -> DomainError:
-    """An id in the path that cannot be one means that there is no such thing."""
-    if any(each["loc"] and each["loc"][0] in route.in_path for each in error.errors()):
-        return RouteUnknown("An id in the address is not one.")
-    return invalid(error)
-
-
-async def check_references(route: Route, actor: Actor | None, given: dict[str, Any]) -> None:
-    """Raise ReferenceUnknown when a field names what the actor cannot see."""
-    for name, find in route.references.items():
-        value = given.get(name)
-        if not isinstance(value, str) or actor is None:
-            continue
-        try:
-            await find(actor, value)
-        except DomainError as error:
-            detail = error.detail
-            raise ReferenceUnknown(
-                f"/{name}: {detail}",
-                errors=[FieldError(pointer=f"/{name}", code=error.code, detail=detail)],
-            ) from error
-
-
-def _from_request(request: web.Request, what: str) -> Any:
-    if what == "address":
-        return request["address"]
-    if what == "agent":
-        return request.headers.get("User-Agent", "")[:512].encode("ascii", "replace").decode()
-    value = request.headers.get("If-Match")
-    if value is None or value.strip() == "*":
-        return None
-    named = re.fullmatch(r'\s*"(\d{1,15})"\s*', value)
-    if named is None:
-        raise IfMatchMalformed()
-    return int(named[1])
 
 
 async def carry_out(

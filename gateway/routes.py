@@ -40,9 +40,10 @@ from gateway.identity import (
     user_view,
 )
 from gateway.realtime import TicketView, create_ticket
+from gateway.receiving import UploadParameters
 from gateway.status import CommandView, get_command
 from gateway.table import Access, Route, command, custom, query
-from gateway.uploads import UploadParameters, upload_asset
+from gateway.uploads import upload_asset
 from gateway.web import ProblemKindView, get_docs, get_openapi, get_problem_kind
 from handlers.asset.queries import get_asset, list_assets
 from handlers.corp.queries import (

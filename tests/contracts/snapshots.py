@@ -1,28 +1,24 @@
-"""What crosses a wire, written down: one JSON file per command, event and view.
+"""Whether a contract of today still understands who knows it as its snapshot says.
 
-``python -m tests.contracts.snapshots`` (or GRID8_UPDATE_SNAPSHOTS=1 in a test run) writes
-the files anew. A diff of them is what a reviewer looks at.
+The snapshots are those of test_snapshots.py, which says how they are written anew.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
-import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import contracts
 import contracts.catalog
-from contracts.base import Command, Event, Message, View
-from contracts.envelope import Envelope
-from contracts.errors import Failure
+from contracts.base import Message
+from tests.contracts.test_snapshots import CONTRACTS, SNAPSHOTS
 
-FOLDER = Path(__file__).parent / "snapshots"
-UPDATE = "GRID8_UPDATE_SNAPSHOTS"
-HOW = f"{UPDATE}=1 pytest tests/contracts (or: python -m tests.contracts.snapshots)"
+assert contracts.catalog, "every contract must be declared"
+
+BY_NAME = {
+    name: each for name, each in CONTRACTS.items() if each.__module__.startswith("contracts.")
+}
+"""Contracts of the product; tests declare some of their own."""
 
 
 def ours(contract: type) -> bool:
@@ -30,65 +26,25 @@ def ours(contract: type) -> bool:
     return contract.__module__.split(".")[0] == "contracts"
 
 
-def _views(of: type[View] = View) -> Iterator[type[View]]:
-    for view in of.__subclasses__():
-        if ours(view):
-            yield view
-        yield from _views(view)
-
-
-def _imported() -> None:
-    for module in pkgutil.walk_packages(contracts.__path__, "contracts."):
-        importlib.import_module(module.name)
-
-
 def messages() -> list[type[Message]]:
     """Every command and event."""
-    _imported()
     return [message for message in Message.all() if ours(message)]
 
 
-def contracts_by_file() -> dict[str, type[Any]]:
-    """Every contract by the name of its snapshot."""
-    found: dict[str, type[Any]] = {
-        f"{kind_of(message)}.{message.wire}.v{message.wire_version}": message
-        for message in messages()
-    }
-    for view in set(_views()):
-        domain = view.__module__.split(".")[1]
-        found[f"view.{domain}.{view.__name__}"] = view
-    found["envelope"] = Envelope
-    found["failure"] = Failure
-    return dict(sorted(found.items()))
+def schema_of(name: str) -> dict[str, Any]:
+    """What the contract is now. A view is what we write, a message what we read."""
+    mode: Any = "serialization" if name.startswith("view.") else "validation"
+    return dict(BY_NAME[name].model_json_schema(mode=mode))
 
 
-def kind_of(message: type[Message]) -> str:
-    return "command" if issubclass(message, Command) else "event"
-
-
-def snapshot(contract: type[Any]) -> dict[str, Any]:
-    """What must not change by accident."""
-    shown: dict[str, Any] = {"schema": contract.model_json_schema(mode="validation")}
-    if issubclass(contract, Command):
-        shown["lane"] = contract.lane
-    if issubclass(contract, Event):
-        shown["subject"] = contract.subject
-        shown["private"] = contract.private
-    return typing.cast(dict[str, Any], json.loads(json.dumps(shown)))
-
-
-def text_of(contract: type[Any]) -> str:
-    return json.dumps(snapshot(contract), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def agreed(name: str) -> dict[str, Any]:
+    """What the contract was when its snapshot was written."""
+    return dict(json.loads((Path(SNAPSHOTS) / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def breaks(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Why messages written under the old contract, or to it, would be misunderstood now."""
-    reasons = [
-        f"its {name} was {old[name]!r} and is {new.get(name)!r}"
-        for name in ("subject", "private", "lane")
-        if name in old and old[name] != new.get(name)
-    ]
-    return reasons + _breaks(old["schema"], new["schema"], old["schema"], new["schema"], "")
+    """Why messages written under the old schema would be misunderstood now."""
+    return _breaks(old, new, old, new, "")
 
 
 def _breaks(
@@ -137,18 +93,3 @@ def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     return schema
-
-
-def write() -> None:
-    """Write every snapshot, and remove those of contracts that are gone."""
-    FOLDER.mkdir(exist_ok=True)
-    found = contracts_by_file()
-    for name, contract in found.items():
-        (FOLDER / f"{name}.json").write_text(text_of(contract), encoding="utf-8")
-    for path in FOLDER.glob("*.json"):
-        if path.stem not in found:
-            path.unlink()
-
-
-if __name__ == "__main__":
-    write()

@@ -19,7 +19,6 @@ from raw_http import send_raw
 
 from infra.embedded.running import RunningStack
 
-
 SURROGATE = b'{"alg":"\\ud800","kid":"\\udfff"}'
 NESTED = b'{"a":' * 580
 

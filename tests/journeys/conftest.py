@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 
-from gateway_client import api, http  # noqa: E402
-from gateway_stack import no_internal_error, stack  # noqa: E402
+from gateway_client import api, http
+from gateway_stack import no_internal_error, stack
 
 __all__ = ["api", "http", "no_internal_error", "stack"]

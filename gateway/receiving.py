@@ -1,0 +1,205 @@
+"""Receiving an upload: raw or as a form, streamed into the object store in constant memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import aiohttp
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.actor import Actor
+from contracts.asset.errors import (
+    StorageFull,
+    UploadCut,
+    UploadEmpty,
+    UploadMalformed,
+    UploadTooLarge,
+)
+from contracts.errors import DomainError, FieldError
+from contracts.types import Id, new_id
+from gateway.errors import DependencyDown, ValidationFailed
+from gateway.problems import invalid
+from gateway.state import Gateway
+from handlers.asset.rules import blob_key
+from infra.breaker import DependencyUnavailable
+from infra.media import HEAD_BYTES, Sniffed, sniff
+from infra.object_store import ObjectTooLarge, StoreFull, Written
+
+CHUNK = 256 * 1024
+IDLE = 60.0
+"""Seconds without a byte after which an upload counts as cut."""
+FIELD_LIMIT = 8 * 1024
+
+
+class UploadParameters(BaseModel):
+    """Query parameters of an upload; the first three may be form fields instead."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    filename: Annotated[str | None, Field(max_length=1024, description="Name of the asset.")] = None
+    project_id: Annotated[Id | None, Field(description="Project to put it in.")] = None
+    tags: Annotated[
+        str | None, Field(max_length=4000, description="Tags, separated by commas.")
+    ] = None
+    wait: Annotated[
+        Literal["ready"] | None, Field(description="Answer when the renditions are made.")
+    ] = None
+
+
+@dataclass(slots=True)
+class Received:
+    """What has been stored of an upload so far."""
+
+    blob: str
+    written: Written
+    found: Sniffed
+    declared: str
+    filename: str
+
+
+async def receive(
+    chunks: AsyncIterator[bytes], gateway: Gateway, actor: Actor, *, declared: str, filename: str
+) -> Received:
+    """Store the bytes under a new blob id; nothing stays when they cannot be had whole."""
+    limit = gateway.settings.assets.upload_limit
+    blob = new_id("blb")
+    stream = _lively(chunks)
+    head = bytearray()
+    async for chunk in stream:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    if not head:
+        raise UploadEmpty()
+    found = sniff(bytes(head), filename)
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield bytes(head)
+        async for chunk in stream:
+            yield chunk
+
+    try:
+        written = await gateway.store.write(
+            blob_key(actor.tenant, blob), whole(), media_type=found.media_type, limit=limit
+        )
+    except ObjectTooLarge as error:
+        raise UploadTooLarge(f"At most {limit} bytes are taken.") from error
+    except StoreFull as error:
+        raise StorageFull(retry_after=60) from error
+    except DependencyUnavailable as error:
+        raise DependencyDown(
+            "The object store is not available.", retry_after=error.retry_after
+        ) from error
+    return Received(blob, written, found, declared, filename)
+
+
+async def _lively(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks, until one is too long in coming or the connection breaks."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE):
+                chunk = await anext(chunks, None)
+        except (TimeoutError, ConnectionError, web.RequestPayloadError) as error:
+            raise UploadCut() from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise UploadMalformed() from error
+        if chunk is None:
+            return
+        if chunk:
+            yield chunk
+
+
+async def receive_form(
+    request: web.Request, gateway: Gateway, actor: Actor, given: UploadParameters
+) -> tuple[Received, UploadParameters]:
+    received: Received | None = None
+    fields: dict[str, str] = {}
+    try:
+        reader = await request.multipart()
+        while True:
+            async with asyncio.timeout(IDLE):
+                part = await reader.next()
+            if part is None:
+                break
+            if not isinstance(part, BodyPartReader):
+                raise UploadMalformed("A part of the form is itself multipart.")
+            name = part.name or ""
+            if name == "file" and received is None:
+                received = await receive(
+                    _part_chunks(part),
+                    gateway,
+                    actor,
+                    declared=part.headers.get("Content-Type", ""),
+                    filename=given.filename or part.filename or "",
+                )
+            elif name in ("filename", "project_id", "tags") and part.filename is None:
+                fields[name] = await _field(part, name, fields.get(name))
+            else:
+                raise ValidationFailed(
+                    f"The form field {name[:100]!r} is not known here, or came twice.",
+                    errors=[_field_error(name, "extra_forbidden", "is not known, or came twice")],
+                )
+    except DomainError:
+        await discard(received, gateway, actor)
+        raise
+    except TimeoutError as error:
+        await discard(received, gateway, actor)
+        raise UploadCut() from error
+    except (
+        ValueError,
+        AssertionError,
+        RuntimeError,
+        HttpProcessingError,
+        aiohttp.ClientError,
+        ConnectionError,
+    ) as error:
+        await discard(received, gateway, actor)
+        raise UploadMalformed("The multipart body is not well formed.") from error
+    if received is None:
+        raise ValidationFailed(
+            "The form has no part called file.",
+            errors=[_field_error("file", "missing", "a file part is required")],
+        )
+    try:
+        merged = UploadParameters(**{**given.model_dump(exclude_none=True), **fields})
+    except ValidationError as error:
+        await discard(received, gateway, actor)
+        raise invalid(error) from error
+    if merged.filename:
+        received.filename = merged.filename
+    return received, merged
+
+
+async def discard(received: Received | None, gateway: Gateway, actor: Actor) -> None:
+    """Remove bytes that no command names, or none that could be carried out."""
+    if received is not None:
+        with contextlib.suppress(DependencyUnavailable, OSError):
+            await gateway.store.delete([blob_key(actor.tenant, received.blob)])
+
+
+async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(CHUNK):
+        yield chunk
+
+
+async def _field(part: BodyPartReader, name: str, before: str | None) -> str:
+    body = bytearray()
+    async for chunk in _lively(_part_chunks(part)):
+        body += chunk
+        if len(body) > FIELD_LIMIT:
+            raise ValidationFailed(
+                f"The form field {name} is too long.",
+                errors=[_field_error(name, "string_too_long", f"at most {FIELD_LIMIT} bytes")],
+            )
+    text = body.decode("utf-8")
+    return f"{before},{text}" if before is not None and name == "tags" else text
+
+
+def _field_error(name: str, code: str, detail: str) -> FieldError:
+    return FieldError(pointer=f"/{name}"[:200], code=code, detail=detail)
