@@ -41,6 +41,13 @@ def derived_id(prefix: str, source: str, salt: str = "") -> str:
     return f"{prefix}_{time_part}{_crockford(digest[:10])}"
 
 
+def first_id(prefix: str, instant: datetime) -> str:
+    """An id that comes before all that ``new_id`` makes from this instant on."""
+    milliseconds = int(instant.timestamp() * 1000)
+    time_part = "".join(_CROCKFORD[(milliseconds >> shift) & 31] for shift in _TIME_SHIFTS)
+    return f"{prefix}_{time_part}"
+
+
 def made_at(id: str) -> datetime:
     """When ``new_id`` made an id, to the millisecond. Raises ValueError for other ids."""
     milliseconds = 0
