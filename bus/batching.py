@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -28,8 +29,9 @@ class Batcher(Generic[K, V]):
         if future is None:
             future = asyncio.get_running_loop().create_future()
             self._waiting[key] = future
+            # Of nobody's context: it asks for all of them.
             if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._run())
+                self._task = asyncio.create_task(self._run(), context=Context())
         # Shielded, because others may wait for the same key.
         return await asyncio.shield(future)
 

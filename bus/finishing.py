@@ -6,10 +6,10 @@ what to reply, and what was not acknowledged is delivered again.
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import Context
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bus.batching import Batcher
 from bus.committer import Committer, Publication
 from bus.delivery import Delivery
 from bus.pipeline import Command
@@ -17,7 +17,7 @@ from bus.publisher import Publisher, added
 from bus.unit_of_work import UnitOfWork
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Finished:
     """A committed unit, and the entry that asked for it."""
 
@@ -33,42 +33,22 @@ class Finisher:
     def __init__(self, publisher: Publisher, committer: Committer) -> None:
         self._publisher = publisher
         self._committer = committer
-        self._queue: list[tuple[Finished, asyncio.Future[None]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._together: Batcher[Finished, None] = Batcher(self._finish)
 
     async def finish(self, finished: Finished) -> None:
         """Return when Redis has it all. Raises redis.RedisError when it may have only part."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((finished, future))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), context=Context())
-        await future
+        await self._together.find(finished)
 
-    async def _run(self) -> None:
-        while self._queue:
-            batch, self._queue = self._queue, []
-            try:
-                await self._publisher.pipeline.execute_all(_commands([each for each, _ in batch]))
-            except BaseException as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(
-                            error
-                            if isinstance(error, Exception)
-                            else ConnectionError("the process is stopping")
-                        )
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            for finished, future in batch:
-                finished.delivery.in_hand.pop(finished.entry, None)
-                if finished.publication is not None:
-                    self._committer.published(finished.publication)
-                if not future.done():
-                    future.set_result(None)
+    async def _finish(self, batch: Sequence[Finished]) -> dict[Finished, None]:
+        await self._publisher.pipeline.execute_all(_commands(batch))
+        for finished in batch:
+            finished.delivery.in_hand.pop(finished.entry, None)
+            if finished.publication is not None:
+                self._committer.published(finished.publication)
+        return {}
 
 
-def _commands(batch: list[Finished]) -> list[Command]:
+def _commands(batch: Sequence[Finished]) -> list[Command]:
     """One XADD per message, one PUBLISH per waiting gateway, one XACK per stream."""
     commands: list[Command] = []
     replies: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from contracts.base import Contract
 
 
 class ErrorKind(StrEnum):
-    """What sort of failure it is; gateway/problems.py alone turns it into a status."""
+    """What sort of failure it is; infra/problems.py alone turns it into a status."""
 
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"

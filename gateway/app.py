@@ -36,13 +36,13 @@ from gateway.errors import (
     RouteUnknown,
 )
 from gateway.openapi import build
-from gateway.problems import problem_response
 from gateway.routes import ROUTES
 from gateway.state import GATEWAY, Gateway, running_gateway
 from gateway.table import Route
 from gateway.web import OPENAPI
 from handlers.runtime import checks_of
 from infra.ops import ops_routes, serve_ops
+from infra.problems import problem_response
 from infra.settings import Settings
 
 log = structlog.get_logger("gateway.access")

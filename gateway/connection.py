@@ -9,7 +9,7 @@ from aiohttp import web
 
 from contracts.types import new_id
 from gateway.errors import InternalError, RequestMalformed
-from gateway.problems import problem_response
+from infra.problems import problem_response
 from infra.settings import GatewaySettings
 
 log = structlog.get_logger("gateway.connection")

@@ -31,9 +31,9 @@ from gateway.idempotency import Answer, Claim
 from gateway.intake import command_of
 from gateway.limits import parse_parameters, read_body
 from gateway.patience import patience
-from gateway.problems import MEDIA_TYPE, STATUS, problem_body
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
+from infra.problems import MEDIA_TYPE, STATUS, problem_body
 
 SOURCE = "/grid8/gateway"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.json_schema import models_json_schema
 
 from contracts.permissions import GRANTS, Permission
-from gateway.problems import MEDIA_TYPE, Problem
 from gateway.table import Access, Route, is_page
+from infra.problems import MEDIA_TYPE, Problem
 
 TEMPLATE = "#/components/schemas/{model}"
 

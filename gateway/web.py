@@ -14,8 +14,8 @@ from contracts.errors import DomainError
 from gateway.dispatch import respond
 from gateway.errors import RouteUnknown
 from gateway.limits import parse_parameters
-from gateway.problems import STATUS
 from gateway.state import Gateway
+from infra.problems import STATUS
 
 OPENAPI = web.AppKey("openapi", dict[str, Any])
 
@@ -66,7 +66,8 @@ body{font:15px/1.55 system-ui,sans-serif;margin:0;display:grid;grid-template-col
 nav{border-right:1px solid var(--line);padding:1.5rem 1rem;position:sticky;top:0;height:100vh;
 overflow:auto;font-size:13px}
 nav h2{font-size:12px;text-transform:uppercase;letter-spacing:.06em;margin:1.2rem 0 .3rem;opacity:.7}
-nav a{display:block;color:inherit;text-decoration:none;padding:.1rem 0}
+nav a{display:block;color:inherit;text-decoration:none;padding:.1rem 0;white-space:nowrap;
+overflow:hidden;text-overflow:ellipsis}
 nav a:hover{color:var(--accent)}
 main{padding:2rem 2.5rem 6rem;max-width:62rem;min-width:0}
 h1{margin:0 0 .5rem}h2.tag{margin:2.5rem 0 .5rem;text-transform:capitalize}
@@ -91,7 +92,7 @@ def docs_page(document: dict[str, Any]) -> str:
     links = "".join(
         f"<h2>{escape(tag)}</h2>"
         + "".join(
-            f'<a href="#{escape(operation["operationId"])}">{escape(operation["summary"][:48])}</a>'
+            f'<a href="#{escape(operation["operationId"])}">{escape(operation["summary"].rstrip("."))}</a>'
             for _, _, operation in operations
         )
         for tag, operations in by_tag.items()

@@ -22,9 +22,9 @@ from handlers.notifier.errors import (
     RealtimeFailed,
     RealtimeUnavailable,
 )
-from handlers.notifier.problems import problem_response
 from handlers.notifier.state import REALTIME, Realtime
 from infra.ops import Check, ops_routes
+from infra.problems import problem_response
 from infra.tickets import SSE_PATH, WS_PATH
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,6 @@ from handlers.notifier.peer import Peer, Subscription
 from handlers.notifier.reader import PushReader
 from handlers.notifier.routing import address_of
 
-
 REMEMBERED = 100_000
 """Events a hub knows it has shown. It matters after Redis lost its data: what was published
 shortly before is published again then, and the marks in Redis that told are gone."""

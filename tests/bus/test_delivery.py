@@ -25,9 +25,7 @@ from tests.bus.probe import (
 
 async def idle(bus: Bus) -> dict[str, int]:
     """Milliseconds since each pending entry was last shown alive, by consumer."""
-    return {
-        row["consumer"].decode(): row["time_since_delivered"] for row in await bus.pending()
-    }
+    return {row["consumer"].decode(): row["time_since_delivered"] for row in await bus.pending()}
 
 
 async def test_what_a_dead_consumer_had_is_taken_over_with_its_attempts_counted(bus: Bus) -> None:

@@ -350,10 +350,9 @@ async def test_a_secret_is_sealed_in_stream_inbox_dead_letter_and_log(bus: Bus) 
     with capture_logs() as logged:
         await bus.handling({MakeThing: stumble}).handle(entry, delivery, once)
     everywhere = [repr(entry), repr(logged)]
-    for key in await bus.redis.keys("*"):
-        everywhere.append(repr(await bus.redis.dump(key)))
+    everywhere += [repr(await bus.redis.dump(key)) for key in await bus.redis.keys("*")]
     for name in await bus.database.list_collection_names():
-        everywhere.append(repr(await bus.database[name].find().to_list()))
+        everywhere += map(repr, await bus.database[name].find().to_list())
     assert len(await bus.dead()) == 1
     assert not [place for place in everywhere if secret in place]
 
@@ -361,8 +360,7 @@ async def test_a_secret_is_sealed_in_stream_inbox_dead_letter_and_log(bus: Bus) 
 async def test_a_delivery_of_what_was_handled_before_replies_as_then_and_changes_nothing(
     bus: Bus,
 ) -> None:
-    handler, calls = counting(make_thing)
-    handling = bus.handling({MakeThing: handler})
+    handling = bus.handling({MakeThing: make_thing})
     envelope = envelope_of(MakeThing(name="one"), replyto=bus.replies.channel)
     await bus.put(envelope)
     await handle_new(bus, handling)
@@ -576,9 +574,7 @@ async def test_a_cancelled_handling_leaves_its_entry_pending_and_nothing_written
     await bus.send(MakeThing(name="one"))
     delivery = bus.delivery()
     (entry,) = await bus.read(delivery)
-    task = asyncio.create_task(
-        bus.handling({MakeThing: hanging}).handle(entry, delivery, POLICY)
-    )
+    task = asyncio.create_task(bus.handling({MakeThing: hanging}).handle(entry, delivery, POLICY))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -314,9 +314,7 @@ async def test_a_lane_whose_stream_is_broken_does_not_stop_the_heartbeat_of_anot
         await made(bus, 1)
 
 
-async def test_two_workers_share_a_stream_and_nothing_is_done_twice(
-    bus: Bus, run: Running
-) -> None:
+async def test_two_workers_share_a_stream_and_nothing_is_done_twice(bus: Bus, run: Running) -> None:
     handled: list[str] = []
 
     def by(name: str) -> Callable[[MakeThing, UnitOfWork], Awaitable[View]]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,9 +8,9 @@ from contracts import sealed
 
 
 @pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+def keys(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Sealing keys of the test's own, newest first."""
     monkeypatch.setattr(sealed, "_keys", [])
     made = [os.urandom(32), os.urandom(32)]
     sealed.use_keys(made[:1])
-    yield made
+    return made

@@ -57,12 +57,16 @@ def _breaks(
     narrowed = [value for value in _values(old) if value not in _values(new)]
     if _values(new) and (narrowed or not _values(old)):
         reasons.append(f"{path or 'it'} no longer takes {narrowed or 'everything'}")
-    for name in ("minLength", "minimum", "minItems"):
-        if new.get(name, 0) > old.get(name, 0):
-            reasons.append(f"{path}: {name} was raised to {new[name]}")
-    for name in ("maxLength", "maximum", "maxItems"):
-        if name in new and new[name] < old.get(name, float("inf")):
-            reasons.append(f"{path}: {name} was lowered to {new[name]}")
+    reasons += [
+        f"{path}: {name} was raised to {new[name]}"
+        for name in ("minLength", "minimum", "minItems")
+        if new.get(name, 0) > old.get(name, 0)
+    ]
+    reasons += [
+        f"{path}: {name} was lowered to {new[name]}"
+        for name in ("maxLength", "maximum", "maxItems")
+        if name in new and new[name] < old.get(name, float("inf"))
+    ]
     if "pattern" in new and new["pattern"] != old.get("pattern"):
         reasons.append(f"{path}: its pattern was {old.get('pattern')} and is {new['pattern']}")
     if "anyOf" in old:

@@ -409,6 +409,7 @@ async def shaky(
         "GRID8_MONGO__URL": servers.mongo_url,
         "GRID8_MONGO__DATABASE": "gateway_shaky",
         "GRID8_GATEWAY__REPLY_TIMEOUT": "1",
+        "GRID8_GATEWAY__DRAIN_GRACE": "5",
         "GRID8_REDIS__SOCKET_TIMEOUT": "1",
     }
     folder = tmp_path_factory.mktemp("shaky")
@@ -481,6 +482,26 @@ async def test_a_key_used_while_the_worker_was_away_has_one_effect(
     sessions = (await gamma.owner.api.get("/v1/auth/sessions")).json["items"]
     # The relay is not part of this; what counts is that three requests opened one session.
     assert len(sessions) - before <= 2
+
+
+@pytest.mark.timeout(180)
+async def test_a_gateway_that_is_stopped_answers_what_it_has_begun(
+    shaky: RunningStack, gamma: Tenant
+) -> None:
+    owner, path = gamma.owner.api, f"/v1/orgs/{gamma.org}/brands"
+    await shaky.hold("workers")
+    running = [asyncio.create_task(owner.post(path, {"name": f"begun {n}"})) for n in range(5)]
+    await asyncio.sleep(0.5)  # of the second that they wait for their worker
+    try:
+        await shaky.hold("gateway")
+        assert {answer.status for answer in await asyncio.gather(*running)} == {202}
+    finally:
+        await shaky.release("gateway")
+        await shaky.release("workers")
+    for task in running:
+        url = task.result().json["status_url"]
+        done = await eventually(lambda u=url: owner.get(u), lambda a: a.json["status"] != "pending")
+        assert done.json["status"] == "succeeded"
 
 
 @pytest.mark.timeout(180)

@@ -12,16 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import pytest
 import pyvips
 from gateway_client import Api, new_person
-from gateway_stack import HAS_NOTIFIER, ROLES, eventually
+from gateway_stack import ROLES, eventually
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
 from infra.embedded.running import RunningStack
-
-pytestmark = pytest.mark.skipif(not HAS_NOTIFIER, reason="there is no notifier yet")
 
 
 class Listener:

@@ -53,9 +53,7 @@ async def auth(
     sealed.use_keys([os.urandom(32)])
     passwords = Passwords(auth_settings.bcrypt_cost)
     async with desk("auth", {}, mongo_url=mongo_url, redis_url=redis_url, logical=3) as made:
-        sessions = SessionStore(
-            made.redis, os.urandom(32), idle=3600, absolute=86400, grace=30
-        )
+        sessions = SessionStore(made.redis, os.urandom(32), idle=3600, absolute=86400, grace=30)
         handlers = AuthHandlers(passwords, sessions, KeyRing(auth_settings), auth_settings)
         table = {
             RegisterUser: handlers.register_user,

@@ -119,7 +119,14 @@ async def test_of_many_who_register_one_address_at_once_all_are_answered_alike(
 
 @pytest.mark.parametrize(
     "password",
-    ["aaaaaaaaaaaaaaa", "ababababab", "olga123456"[:9] + "!", "olgaolga11", "password12", "PASSWORD!?xyz"],
+    [
+        "aaaaaaaaaaaaaaa",
+        "ababababab",
+        "olga123456"[:9] + "!",
+        "olgaolga11",
+        "password12",
+        "PASSWORD!?xyz",
+    ],
 )
 def test_what_anybody_would_try_first_is_refused(password: str) -> None:
     with pytest.raises(PasswordRefused) as refused:
@@ -175,11 +182,9 @@ async def test_signing_in_opens_a_session_that_its_tokens_name(auth: Auth) -> No
 
 async def test_no_token_and_no_password_is_stored_in_clear(auth: Auth) -> None:
     _, token = await signed_in(auth)
-    stored = []
-    for key in await auth.redis.keys("*"):
-        stored.append(repr(await auth.redis.dump(key)))
+    stored = [repr(await auth.redis.dump(key)) for key in await auth.redis.keys("*")]
     for name in await auth.database.list_collection_names():
-        stored.append(repr(await auth.database[name].find().to_list()))
+        stored += map(repr, await auth.database[name].find().to_list())
     for secret in (PASSWORD, token, token.rpartition(".")[2]):
         assert not [each for each in stored if secret in each]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.auth.events import UserRegistered, UserUpdated
 from contracts.corp.commands import (
@@ -43,7 +44,6 @@ from handlers.corp.queries import (
     list_projects,
 )
 from handlers.corp.rules import check_owner_remains, check_role_change, name_key, slug_from
-from bus.paging import Cursor
 from tests.bus.desk import Desk, Refused
 
 
@@ -258,8 +258,9 @@ async def test_of_owners_who_go_at_once_one_stays(corp: Desk, how: str) -> None:
         second = await member(corp, first, f"otto{attempt}", Role.OWNER)
 
         def going(actor: Actor, other: Actor, number: int) -> Any:
-            leave, down = RemoveMember(user=actor.user), ChangeMember(
-                user=actor.user, role=Role.VIEWER
+            leave, down = (
+                RemoveMember(user=actor.user),
+                ChangeMember(user=actor.user, role=Role.VIEWER),
             )
             if how == "remove each other":
                 return RemoveMember(user=other.user)
@@ -268,9 +269,7 @@ async def test_of_owners_who_go_at_once_one_stays(corp: Desk, how: str) -> None:
         ends = await at_once(
             corp, (going(first, second, 0), first), (going(second, first, 1), second)
         )
-        owners = await Membership.find(
-            {"organization_id": first.org, "role": Role.OWNER}
-        ).count()
+        owners = await Membership.find({"organization_id": first.org, "role": Role.OWNER}).count()
         assert owners == 1, f"{owners} owners are left: {ends}"
         assert ends == {"done": 1, "corp.last_owner": 1}
 
@@ -356,9 +355,7 @@ async def test_a_brand_is_renamed_but_not_to_anothers_name(corp: Desk) -> None:
     )
     assert ends == {"done": 1, "corp.brand_name_taken": 1}
     revisions = [
-        event["revision"]
-        for event in await corp.events()
-        if event.get("subject") == first
+        event["revision"] for event in await corp.events() if event.get("subject") == first
     ]
     assert sorted(revisions) == list(range(1, len(revisions) + 1)), "a gap or a repetition"
 
