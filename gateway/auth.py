@@ -74,8 +74,3 @@ class Authenticator:
             if len(self._live) > REMEMBERED:
                 self._live.popitem(last=False)
         return owner
-
-    def forget(self, session: str | None) -> None:
-        """Look the session up at its next request, as after it signed out here."""
-        if session is not None:
-            self._live.pop(session, None)

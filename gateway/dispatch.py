@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import nullcontext
 from typing import Any
 
 from aiohttp import web
@@ -59,7 +60,10 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
         print_of_request = (request.method, request.path, body)
         return await carry_out(request, route, gateway, actor, command, print_of_request)
     assert route.function is not None
-    answer: web.StreamResponse = await route.function(request, gateway, actor)
+    # A file, and a body, may take as long as their client does.
+    waits = route.method == "GET" and route.produces == "application/json"
+    async with patience() if waits else nullcontext():
+        answer: web.StreamResponse = await route.function(request, gateway, actor)
     return answer
 
 

@@ -63,9 +63,10 @@ class History:
             RESUMES.labels("reset").inc()
             if not announced:
                 announce(False)
-            for subscription in subscriptions:
+            lost = [each for each in subscriptions if not each.over]
+            for subscription in lost:
                 self._hub.add(subscription)
-            peer.lost(list(subscriptions))
+            peer.lost(lost)
 
     async def _catch_up(
         self, peer: Peer, subscriptions: Sequence[Subscription], shard: int, since: Position
@@ -84,8 +85,10 @@ class History:
             self._hub.add(subscription, held)
         await self._replay(peer, subscriptions, shard, position, self._hub.position(shard))
         while held:
-            peer.deliver(held.popleft())
-            await peer.outbox.room()
+            frame = held.popleft()
+            if any(each.channel == frame.channel and not each.over for each in subscriptions):
+                peer.deliver(frame)
+                await peer.outbox.room()
         for subscription in subscriptions:
             subscription.held = None
 
@@ -98,7 +101,7 @@ class History:
         until: Position,
     ) -> tuple[int, Position]:
         """Deliver what lies between two positions; how many entries were read, and the last."""
-        channels = {each.address: each.channel for each in subscriptions}
+        wanted = {each.address: each for each in subscriptions}
         count = 0
         while position < until:
             page = await self._page(shard, position, until)
@@ -106,9 +109,10 @@ class History:
                 raise _Gap
             for entry in page:
                 for address in entry.to:
-                    if address in channels:
+                    subscription = wanted.get(address)
+                    if subscription is not None and not subscription.over:
                         self._hub.show(entry)
-                        peer.deliver(Frame(entry, channels[address], self._hub.shards))
+                        peer.deliver(Frame(entry, subscription.channel, self._hub.shards))
                         await peer.outbox.room()
             position = page[-1].position
             count += len(page)

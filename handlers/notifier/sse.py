@@ -123,7 +123,7 @@ class SsePeer(Peer):
             self.close(Close.TRY_AGAIN_LATER, "realtime is not available")
 
     async def _beat(self) -> None:
-        while not self.done.is_set():
+        while not self.done.is_set() and not (self.outbox.closed and self.ending is None):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.done.wait(), self._realtime.settings.heartbeat)
             if not self.done.is_set() and self.ending is None:

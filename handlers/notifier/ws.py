@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from contracts.errors import DomainError
+from handlers.notifier.client_frames import channel_of, parse, since_of
 from handlers.notifier.cursor import decode
 from handlers.notifier.errors import (
     AlreadySubscribed,
@@ -23,7 +23,6 @@ from handlers.notifier.errors import (
 from handlers.notifier.frames import Frame, Text, op
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
-from handlers.notifier.routing import is_channel
 from handlers.notifier.state import REALTIME, Realtime
 from infra.tickets import Ticket
 
@@ -106,7 +105,7 @@ class WsPeer(Peer):
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
             elif message.type is WSMsgType.TEXT:
-                frame = _parse(message.data)
+                frame = parse(message.data)
                 channel = frame.get("channel") if isinstance(frame.get("channel"), str) else None
                 self._act(frame)
             elif message.type is WSMsgType.BINARY:
@@ -119,9 +118,9 @@ class WsPeer(Peer):
             case "ping":
                 self.outbox.offer(op("pong"))
             case "subscribe":
-                self._subscribe(_channel(frame), _since(frame))
+                self._subscribe(channel_of(frame), since_of(frame))
             case "unsubscribe":
-                self._unsubscribe(_channel(frame))
+                self._unsubscribe(channel_of(frame))
             case _:
                 raise OpUnknown()
 
@@ -239,27 +238,3 @@ async def connect(request: web.Request) -> web.StreamResponse:
     finally:
         await peer.gone()
     return socket
-
-
-def _parse(text: str) -> dict[str, Any]:
-    try:
-        frame = json.loads(text)
-    except (ValueError, RecursionError):
-        raise FrameInvalid() from None
-    if not isinstance(frame, dict):
-        raise FrameInvalid()
-    return frame
-
-
-def _channel(frame: dict[str, Any]) -> str:
-    channel = frame.get("channel")
-    if not isinstance(channel, str) or not is_channel(channel):
-        raise FrameInvalid("channel must be a text such as org or project:{id}.")
-    return channel
-
-
-def _since(frame: dict[str, Any]) -> str | None:
-    since = frame.get("since")
-    if since is not None and not isinstance(since, str):
-        raise FrameInvalid("since must be a cursor.")
-    return since

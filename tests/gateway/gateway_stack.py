@@ -20,7 +20,6 @@ from infra.embedded.stack import Stack, running_stack
 
 T = TypeVar("T")
 
-HAS_NOTIFIER = (ROOT / "handlers/notifier/worker.py").is_file()
 ORIGIN = "https://studio.example"
 SMALL_LIMIT = 100_000
 """Bytes that the second gateway takes as an upload."""
@@ -62,7 +61,7 @@ def few_processes(
                 "workers", "handlers", *roles, ready=http_ready("127.0.0.1", port), ops_port=port
             )
         )
-    if "auth" in roles and HAS_NOTIFIER:
+    if "auth" in roles:
         found.append(
             stack._grid8(
                 "notifier",

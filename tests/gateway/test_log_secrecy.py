@@ -30,20 +30,7 @@ for name in ("gateway", "aiohttp.server"):
 """
 
 
-@pytest.mark.parametrize(
-    "style",
-    [
-        pytest.param(
-            "console",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="infra/logs.py: ConsoleRenderer prints the locals of every frame; "
-                "exception_formatter=structlog.dev.plain_traceback",
-            ),
-        ),
-        "json",
-    ],
-)
+@pytest.mark.parametrize("style", ["console", "json"])
 def test_a_traceback_shows_no_value_of_a_variable(style: Literal["console", "json"]) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(format=style)],
