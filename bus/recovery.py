@@ -66,6 +66,14 @@ class Readers:
     observing: Mapping[str, Sequence[str]]
 
 
+def _published(event: Envelope) -> datetime:
+    """About when it was. The time of an internal producer's event is the producer's own."""
+    try:
+        return max(event.time, made_at(event.id))
+    except ValueError:
+        return event.time
+
+
 class _Interrupted(Exception):
     """The lock is gone: another relay has it, or Redis lost its data again."""
 
@@ -142,7 +150,7 @@ class Recovery:
         shown_since = now() - SHOWN_FOR
         observed: dict[str, list[Envelope]] = {}
         for each in page:
-            if each.id not in missing and max(each.time, made_at(each.id)) >= shown_since:
+            if each.id not in missing and _published(each) >= shown_since:
                 for group in self._readers.observing.get(each.type.partition(".")[0], ()):
                     observed.setdefault(group, []).append(each)
         for group, envelopes in observed.items():
@@ -150,7 +158,7 @@ class Recovery:
         return len(missing)
 
     async def _log(self, since: datetime) -> AsyncIterator[list[Envelope]]:
-        # The time of an internal producer's event is the producer's own; its id is ours.
+        # An internal producer's event has a time of its own, but an id of ours.
         of_producers = {"_id": {"$gte": first_id("evt", since)}, "type": {"$regex": r"^custom\."}}
         for query, key in (
             ({"time": {"$gte": since, "$lt": now() + self._margin}}, "time"),

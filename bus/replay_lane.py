@@ -22,6 +22,9 @@ from contracts.base import Message
 from contracts.envelope import Envelope
 from contracts.types import derived_id
 
+COUNTED_FOR = 7 * 86400
+"""Seconds in which it is known how often the events of a replay had to be tried again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Again:
@@ -94,7 +97,11 @@ class ReplayHandling(Handling):
         if useless:
             await delivery.ack(entry.id)
             return "ignored"
-        return await super()._handle(envelope, entry, delivery, policy)
+        outcome = await super()._handle(envelope, entry, delivery, policy)
+        if outcome == "retried" and wanted is not None:
+            key = streams.retries(self.group, wanted.replay)
+            await delivery.pipeline.execute_all([("INCR", key), ("EXPIRE", key, COUNTED_FOR)])
+        return outcome
 
     def _unit(self, envelope: Envelope, entry: Entry, *, rerun: bool = False) -> UnitOfWork:
         wanted = again(entry)

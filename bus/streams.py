@@ -58,6 +58,11 @@ def accepted(domain: str, command: str) -> str:
     return f"grid8:{{{domain}}}:accepted:{command}"
 
 
+def retries(group: str, replay: str) -> str:
+    """Counts how often the events of a replay had to be tried again."""
+    return f"grid8:{{{group}}}:replay:{replay}:retries"
+
+
 EPOCH = "grid8:{relay}:epoch"
 """Gone when Redis has lost its data; the relay knows what it was."""
 RECOVERY = "grid8:{relay}:recovery"

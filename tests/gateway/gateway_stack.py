@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import pytest
 
 from infra.embedded.child import Process
-from infra.embedded.layout import ROOT
 from infra.embedded.ports import free_port
 from infra.embedded.probes import http_ready
 from infra.embedded.running import RunningStack
