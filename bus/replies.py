@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bus import streams
+from bus.tasks import end
 from contracts.base import Contract
 from contracts.errors import Failure
 
@@ -52,10 +53,7 @@ class Replies:
 
     async def close(self) -> None:
         """Stop listening; those who still wait get a TimeoutError from their own deadline."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+        await end(self._listener)
 
     @contextlib.asynccontextmanager
     async def expect(self, command: str) -> AsyncIterator[asyncio.Future[Outcome]]:

@@ -22,6 +22,7 @@ from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND
 from bus.pipeline import Pipeline
+from bus.tasks import end
 from bus.trim import trim
 
 log = structlog.get_logger(__name__)
@@ -156,21 +157,19 @@ class Worker:
         """Drain: read no more, let running handlers finish within the grace, hand back the rest."""
         self._stopping = True
         # The heartbeat goes on until the handlers are done.
-        await _cancel(self._upkeep)
+        await end(*self._upkeep)
         for lane in self.lanes:
             await self._hand_back(lane)
         running = [task for lane in self.lanes for task in lane.tasks]
         if running:
             _, late = await asyncio.wait(running, timeout=self._grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
         for lane in self.lanes:
             lane.subscriber.running = False
         self._drained.set()
         with contextlib.suppress(Exception):
             await self._broker.stop()
-        await _cancel(self._heartbeats)
+        await end(*self._heartbeats)
         for lane in self.lanes:
             await self._hand_back(lane)
 
@@ -241,9 +240,3 @@ class Worker:
         log.warning("reader_restarted", stream=lane.stream, group=lane.handling.group)
         await ensure_group(self._redis, lane.stream, lane.handling.group)
         await lane.subscriber.start()
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

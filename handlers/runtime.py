@@ -25,6 +25,7 @@ from bus.publisher import Publisher
 from bus.recovery import Recovery
 from bus.relay import Relay
 from bus.replay_lane import ReplayHandling
+from bus.tasks import end
 from bus.worker import Lane, Worker
 from handlers.domain import Context, Domain, Wire
 from handlers.topology import DOMAINS as DOMAINS
@@ -160,11 +161,11 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
         lanes: list[Lane] = []
         for role in roles:
             if role == "relay":
-                stack.callback(asyncio.create_task(_relay(context), name="relay").cancel)
+                stack.push_async_callback(end, asyncio.create_task(_relay(context), name="relay"))
                 inspecting = watch(
                     context.redis, INSPECTED, INSPECT_EVERY, shards=settings.notifier.push_shards
                 )
-                stack.callback(asyncio.create_task(inspecting, name="inspection").cancel)
+                stack.push_async_callback(end, asyncio.create_task(inspecting, name="inspection"))
                 continue
             wire: Wire = importlib.import_module(f"handlers.{role}.worker").wire
             given = context

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from bus.tasks import end
 from handlers.notifier.metrics import QUEUED
-from handlers.notifier.tasks import end
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bus import streams
+from bus.tasks import end
 from handlers.notifier.cursor import Position, format_id, parse_id
 from handlers.notifier.frames import Entry
 from handlers.notifier.metrics import ENTRIES, GAPS
-from handlers.notifier.tasks import end
 
 log = structlog.get_logger(__name__)
 

@@ -10,11 +10,11 @@ from typing import TypeVar
 import structlog
 from redis.exceptions import RedisError
 
+from bus.tasks import end
 from contracts.errors import DomainError
 from handlers.notifier.errors import ChannelGone
 from handlers.notifier.hub import Hub
 from handlers.notifier.peer import Authorise, Close, Peer
-from handlers.notifier.tasks import end
 
 log = structlog.get_logger(__name__)
 
