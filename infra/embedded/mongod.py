@@ -93,6 +93,10 @@ def version(binary: Path) -> str:
     )
 
 
+TRANSACTION_SECONDS = 4
+"""Our transactions take milliseconds, a tenth of a second with a full batch."""
+
+
 def command(binary: Path, port: int, folder: Path, cache_gb: float) -> tuple[str, ...]:
     """The command line of a replica set member that keeps its data in this folder."""
     return (
@@ -107,6 +111,9 @@ def command(binary: Path, port: int, folder: Path, cache_gb: float) -> tuple[str
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         # A replica set of one has nobody to hand over to: by default it would wait 15 s for them.
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+        # What a worker killed in the middle of a transaction has written stays locked for so
+        # long, by default 60 s, and its commands cannot be carried out by another.
+        *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}"),
     )
 
 
