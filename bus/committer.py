@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Histogram
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -32,6 +32,15 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY = 0.2
 """Seconds between removals of outbox documents whose messages are published."""
+
+
+TRIES = 6
+"""Transactions begun for a batch that meets others, before it is taken apart."""
+TRIES_OF_PARTS = 2
+
+
+class _Contended(Exception):
+    """Other transactions hold what this one writes."""
 
 
 @dataclass(slots=True)
@@ -108,10 +117,10 @@ class Committer:
             with SECONDS.time():
                 await self._commit_together(batch)
 
-    async def _commit_together(self, batch: list[Waiting]) -> None:
+    async def _commit_together(self, batch: list[Waiting], tries: int = TRIES) -> None:
         BATCH.observe(len(batch))
         try:
-            outbox = await self._transact([unit for unit, _ in batch])
+            outbox = await self._transact([unit for unit, _ in batch], tries=tries)
         except Exception as error:
             log.debug("batch_aborted", units=len(batch), reason=str(error))
             await self._commit_apart(batch, error)
@@ -128,14 +137,17 @@ class Committer:
 
     async def _commit_apart(self, batch: list[Waiting], error: Exception) -> None:
         """Settle the unit to blame and commit the others; or halve the batch."""
-        if len(batch) == 1:
-            _settle(batch[0][1], error)
+        if len(batch) == 1 or isinstance(error, ConnectionFailure):
+            # MongoDB is as far away for each of them as for all.
+            for _, future in batch:
+                _settle(future, error)
             return
         blamed = error.unit if isinstance(error, Conflict) else None
         if blamed is None:
+            tries = TRIES_OF_PARTS if isinstance(error, PyMongoError) else TRIES
             middle = len(batch) // 2
-            await self._commit_together(batch[:middle])
-            await self._commit_together(batch[middle:])
+            await self._commit_together(batch[:middle], tries)
+            await self._commit_together(batch[middle:], tries)
             return
         await self._commit_together([each for each in batch if each[0] is not blamed])
         # Only now, so that who runs again, or looks into the inbox, finds what it met.
@@ -162,11 +174,27 @@ class Committer:
                 # The relay will publish these once more, and consumers will skip them.
                 log.warning("outbox_not_swept", documents=len(ids), reason=str(error)[:200])
 
-    async def _transact(self, units: Sequence[UnitOfWork]) -> str | None:
+    async def _transact(self, units: Sequence[UnitOfWork], *, tries: int) -> str | None:
+        """Write units; after ``tries`` meetings with other transactions, raise what was met.
+
+        with_transaction alone would go on for two minutes, and everybody would wait: a
+        process that was killed leaves its transaction, and what that has locked, behind.
+        """
         outbound = [envelope for unit in units for envelope in unit.outbound()]
         outbox_id = new_id("out") if outbound else None
 
+        met: list[PyMongoError] = []
+
         async def write(session: AsyncClientSession) -> None:
+            if len(met) >= tries:
+                raise _Contended
+            try:
+                await write_all(session)
+            except PyMongoError as error:
+                met.append(error)
+                raise
+
+        async def write_all(session: AsyncClientSession) -> None:
             await self._write_inbox(units, session)
             await self._write_documents(units, session)
             events = [event_document(event) for unit in units for event in unit.events]
@@ -188,11 +216,14 @@ class Committer:
                 )
 
         async with self._client.start_session() as session:
-            await session.with_transaction(
-                write,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=WriteConcern("majority", j=True),
-            )
+            try:
+                await session.with_transaction(
+                    write,
+                    read_concern=ReadConcern("snapshot"),
+                    write_concern=WriteConcern("majority", j=True),
+                )
+            except _Contended:
+                raise met[-1] from None
         return outbox_id
 
     async def _write_inbox(self, units: Sequence[UnitOfWork], session: AsyncClientSession) -> None:

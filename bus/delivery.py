@@ -31,6 +31,11 @@ return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """
 
 
+PARKED = "parked"
+"""Consumer of entries that wait for their next attempt: whoever had them is done with them."""
+SUSPICIOUS = 2
+"""Deliveries after which an entry whose consumer died may be what killed it."""
+
 _CARRIED = frozenset((b"replay", b"reaction", b"effects", b"redrive"))
 """Fields of an entry that its dead letter has too; see replay_lane.py."""
 
@@ -66,7 +71,8 @@ class Delivery:
     consumer: str
     claim_after: float
     in_hand: dict[str, float] = field(default_factory=dict)
-    _cursor: str = "0-0"
+    _cursor: str = "-"
+    _suspect: str = ""
     _acks: Batcher[str, None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,14 +99,14 @@ class Delivery:
 
         ``counted`` says whether this delivery was an attempt.
         """
+        self.in_hand.pop(entry.id, None)  # first, or a heartbeat could take it back
         wait_ms = int(min(delay, self.claim_after) * 1000)
         await self.pipeline.execute(
-            "XCLAIM", self.stream, self.group, self.consumer, 0, entry.id,
+            "XCLAIM", self.stream, self.group, PARKED, 0, entry.id,
             "IDLE", max(0, int(self.claim_after * 1000) - wait_ms),
             "RETRYCOUNT", entry.attempt if counted else max(0, entry.attempt - 1),
             "JUSTID",
         )  # fmt: skip
-        self.in_hand.pop(entry.id, None)
 
     async def beat(self, older_than: float) -> None:
         """Show that entries in hand for longer than ``older_than`` seconds are alive."""
@@ -112,30 +118,49 @@ class Delivery:
             )
 
     async def reclaim(self, count: int) -> list[Entry]:
-        """Take over up to ``count`` entries that nobody has shown alive for ``claim_after``."""
+        """Take over up to ``count`` entries that nobody has shown alive for ``claim_after``.
+
+        One that has gone down with its process repeatedly is suspected to be the cause. Of
+        such there is never more than one in hand, so that they are not counted together, and
+        buried together, for what one of them does.
+        """
         if count <= 0:
             return []
-        reply = await self.pipeline.execute(
-            "XAUTOCLAIM", self.stream, self.group, self.consumer,
-            int(self.claim_after * 1000), self._cursor, "COUNT", min(count, 100),
+        wanted = min(count, 100)
+        rows = await self.pipeline.execute(
+            "XPENDING", self.stream, self.group,
+            "IDLE", int(self.claim_after * 1000), self._cursor, "+", wanted,
         )  # fmt: skip
-        self._cursor = _text(reply[0])
-        claimed = [(_text(each[0]), _fields(each[1])) for each in reply[1] if each is not None]
-        lost = reply[2] if len(reply) > 2 else []
-        if lost:
-            log.error(
-                "entries_trimmed_while_pending", stream=self.stream, ids=[_text(i) for i in lost]
-            )
-        counts = await asyncio.gather(
-            *(
-                self.pipeline.execute("XPENDING", self.stream, self.group, id, id, 1)
-                for id, _ in claimed
-            )
+        self._cursor = f"({_text(rows[-1][0])}" if len(rows) == wanted else "-"
+        attempts: dict[str, int] = {}
+        for raw, owner, _, deliveries in rows:
+            id = _text(raw)
+            if id in self.in_hand:
+                continue
+            if deliveries >= SUSPICIOUS and _text(owner) != PARKED:
+                if self._suspect in attempts or self._suspect in self.in_hand:
+                    continue
+                self._suspect = id
+            attempts[id] = int(deliveries) + 1
+        return await self._claim(attempts) if attempts else []
+
+    async def _claim(self, attempts: dict[str, int]) -> list[Entry]:
+        reply = await self.pipeline.execute(
+            "XCLAIM", self.stream, self.group, self.consumer,
+            int(self.claim_after * 1000), *attempts,
+        )  # fmt: skip
+        claimed = {_text(id): _fields(raw) for id, raw in reply}
+        await self._report_lost([id for id in attempts if id not in claimed])
+        return [Entry(id, fields, attempts[id], again=True) for id, fields in claimed.items()]
+
+    async def _report_lost(self, ids: Sequence[str]) -> None:
+        """Another may have been quicker; or the entry was trimmed, which must not happen."""
+        there = await asyncio.gather(
+            *(self.pipeline.execute("XRANGE", self.stream, id, id) for id in ids)
         )
-        return [
-            Entry(id, fields, attempt=_deliveries(pending), again=True)
-            for (id, fields), pending in zip(claimed, counts, strict=True)
-        ]
+        lost = [id for id, found in zip(ids, there, strict=True) if not found]
+        if lost:
+            log.error("entries_trimmed_while_pending", stream=self.stream, ids=lost)
 
     async def bury(self, entry: Entry, grave: Grave) -> None:
         """Move the entry to the dead-letter stream of the group's domain, and acknowledge it."""
@@ -175,8 +200,3 @@ def _text(value: Any) -> str:
 
 def _fields(raw: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(raw[::2], raw[1::2], strict=True))
-
-
-def _deliveries(pending: list[list[Any]]) -> int:
-    """The count in a row of XPENDING: id, consumer, idle time, deliveries."""
-    return int(pending[0][3]) if pending else 1

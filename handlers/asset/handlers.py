@@ -115,9 +115,7 @@ class AssetHandlers:
             asset, blob = await Asset.get(command.asset), await Blob.get(blob.id)
             if blob is None:
                 # Swept while we looked: what we have stored since belongs to nobody.
-                uow.send(
-                    SweepBlob(organization_id=source.organization_id, blob_id=source.blob_id)
-                )
+                uow.send(SweepBlob(organization_id=source.organization_id, blob_id=source.blob_id))
                 return
             if asset is None:
                 return

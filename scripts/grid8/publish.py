@@ -31,7 +31,7 @@ def publish(file: Any, org: str | None, as_json: bool) -> None:
     try:
         document = json.loads(file.read(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{file.name} is not JSON: {error}.") from error
+        raise click.ClickException(f"That is not JSON: {error}.") from error
     try:
         envelopes = read_events(document, org=org)
     except EventsInvalid as error:

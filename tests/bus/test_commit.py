@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from bus.committer import Committer, event_document, logged_event
 from bus.documents import EVENTS, INBOX, OUTBOX
+from bus.outages import is_outage
 from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork, check_revision
 from contracts.errors import RevisionMismatch
 from tests.bus.probe import ACTOR, Bus, MakeThing, Thing, ThingMade, ThingView, unit_of, until
@@ -380,3 +383,54 @@ async def test_the_inbox_is_what_decides_and_not_memory(bus: Bus) -> None:
         await fresh.commit(UnitOfWork(unit.message, unit.group))
     assert await bus.database[INBOX].count_documents({}) == 1
     await fresh.close()
+
+
+async def test_a_document_that_a_dead_process_left_locked_holds_up_nobody_else(bus: Bus) -> None:
+    """MongoDB keeps the transaction of a killed client open, for a minute unless told otherwise."""
+    locked = await stored(bus, "locked")
+    async with bus.database.client.start_session() as session:
+        await session.start_transaction()
+        await bus.database["things"].update_one(
+            {"_id": locked.id}, {"$inc": {"held": 1}}, session=session
+        )
+        waiting = unit_of()
+        waiting.save(locked)
+        others = [making(f"other {number}") for number in range(20)]
+        began = time.monotonic()
+        results = await asyncio.wait_for(
+            asyncio.gather(
+                *(bus.committer.commit(unit) for unit in [*others[:10], waiting, *others[10:]]),
+                return_exceptions=True,
+            ),
+            15,
+        )
+        took = time.monotonic() - began
+        failed = [each for each in results if isinstance(each, Exception)]
+        assert len(failed) == 1, f"of {len(results)} units these failed: {failed}"
+        assert isinstance(results[10], PyMongoError)
+        assert is_outage(results[10]), "it is waited for, and no attempt is counted"
+        assert took < 5
+        await session.abort_transaction()
+    again = unit_of()
+    found = await Thing.get(locked.id)
+    assert found is not None
+    again.save(found)
+    await bus.committer.commit(again)
+
+
+async def test_while_mongodb_is_away_a_batch_is_not_tried_piece_by_piece(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece would wait as long as the whole did."""
+    tries = []
+
+    async def away(units: Any, **_: Any) -> None:
+        tries.append(len(units))
+        raise AutoReconnect("gone")
+
+    monkeypatch.setattr(bus.committer, "_transact", away)
+    results = await asyncio.gather(
+        *(bus.committer.commit(making(f"thing {n}")) for n in range(32)), return_exceptions=True
+    )
+    assert {type(each) for each in results} == {AutoReconnect}
+    assert tries == [32]

@@ -139,6 +139,47 @@ async def test_what_is_handed_back_is_another_ones_at_once_and_counts_as_never_h
     assert [entry.attempt for entry in found] == [1] * 5
 
 
+async def test_of_entries_that_went_down_with_their_process_repeatedly_one_is_in_hand_at_a_time(
+    bus: Bus,
+) -> None:
+    for number in range(5):
+        await bus.send(MakeThing(name=f"thing {number}"))
+    await bus.read(bus.delivery(consumer="died first", claim_after=0.01))
+    await bus.reclaimed(bus.delivery(consumer="died second", claim_after=0.01), 5)
+    await asyncio.sleep(0.05)
+    living = bus.delivery(consumer="living", claim_after=0.02)
+    for _ in range(5):
+        (entry,) = await bus.reclaimed(living)
+        assert entry.attempt == 3
+        assert await living.reclaim(10) == [], "the others are neither in hand nor counted"
+        counts = [row["times_delivered"] for row in await bus.pending()]
+        assert counts.count(2) == len(counts) - 1
+        await living.ack(entry.id)
+    assert await bus.pending() == []
+
+
+async def test_what_its_handler_failed_repeatedly_is_no_suspect(bus: Bus) -> None:
+    for number in range(5):
+        await bus.send(MakeThing(name=f"thing {number}"))
+    delivery = bus.delivery(claim_after=0.2)
+    entries = await bus.read(delivery)
+    for _ in range(3):
+        await asyncio.gather(*(delivery.park(each, 0, counted=True) for each in entries))
+        entries = await delivery.reclaim(10)
+        assert len(entries) == 5
+    assert [entry.attempt for entry in entries] == [4] * 5
+
+
+async def test_what_this_process_has_in_hand_is_not_claimed_from_itself(bus: Bus) -> None:
+    """As when its event loop stood still for longer than a heartbeat."""
+    await bus.send(MakeThing(name="one"))
+    delivery = bus.delivery(claim_after=0.01)
+    await bus.read(delivery)
+    await asyncio.sleep(0.05)
+    assert await delivery.reclaim(10) == []
+    assert [row["times_delivered"] for row in await bus.pending()] == [1]
+
+
 async def test_many_pending_entries_are_reclaimed_some_at_a_time(bus: Bus) -> None:
     for number in range(25):
         await bus.send(MakeThing(name=f"thing {number}"))
@@ -284,9 +325,9 @@ async def test_entries_that_somebody_deleted_while_pending_are_reported_and_forg
     bus: Bus,
 ) -> None:
     await bus.send(MakeThing(name="one"))
-    delivery = bus.delivery(claim_after=0.01)
-    (entry,) = await bus.read(delivery)
+    (entry,) = await bus.read(bus.delivery(consumer="dead"))
     await bus.redis.xdel(COMMANDS, entry.id)
+    delivery = bus.delivery(claim_after=0.01)
     with capture_logs() as logged:
 
         async def gone() -> bool:

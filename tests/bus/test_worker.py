@@ -161,7 +161,7 @@ async def test_a_full_slow_lane_does_not_hold_up_the_fast_one_nor_its_retries(
 async def test_a_backlog_does_not_keep_a_retry_waiting_until_it_is_worked_off(
     bus: Bus, run: Running
 ) -> None:
-    sent, done_when = 400, []
+    sent, done_when = 250, []
 
     async def slowly(command: MakeThing, uow: UnitOfWork) -> View:
         if command.name == "retried" and not done_when:

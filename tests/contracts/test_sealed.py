@@ -75,19 +75,7 @@ def test_a_secret_is_not_in_a_log(keys: list[bytes]) -> None:
     assert SECRET not in out.getvalue()
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        pytest.param(
-            "console",
-            marks=pytest.mark.xfail(
-                reason="infra/logs.py: ConsoleRenderer's default rich traceback shows locals; give "
-                "it exception_formatter=structlog.dev.plain_traceback"
-            ),
-        ),
-        "json",
-    ],
-)
+@pytest.mark.parametrize("form", ["console", "json"])
 def test_a_secret_that_a_failing_handler_had_revealed_is_not_in_the_log(form: str) -> None:
     """The traceback of a handler shows its lines, and must not show its variables."""
     program = f"""

@@ -35,6 +35,7 @@ from infra.settings import MongoSettings
 from tests.bus import probe
 from tests.bus.probe import until
 
+KILLS = 4
 ROOT = Path(__file__).resolve().parents[2]
 ACTOR = Actor(user="usr_olga", session="ses_1", org="org_acme", role=Role.OWNER)
 
@@ -108,8 +109,11 @@ async def database(processes: Processes) -> AsyncIterator[Database]:
         MongoSettings(url=processes.env["GRID8_MONGO__URL"], database=name)
     )
     # What a killed worker had begun keeps its documents locked for this long.
-    await client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 3})
+    limit = "transactionLifetimeLimitSeconds"
+    before = await client.admin.command({"getParameter": 1, limit: 1})
+    await client.admin.command({"setParameter": 1, limit: 3})
     yield found
+    await client.admin.command({"setParameter": 1, limit: before[limit]})
     await client.drop_database(name)
     await client.close()
 
@@ -163,15 +167,21 @@ async def test_of_commands_whose_workers_are_killed_again_and_again_each_happens
     chance = random.Random(7)
     sent: list[Envelope] = [first]
     updates = 0
-    for round_ in range(5):
+    for round_ in range(KILLS):
         batch = [command(CreateBrand(name=f"brand {round_}-{n}")) for n in range(80)]
         batch += [command(CreateBrand(name="FIRST")) for _ in range(5)]  # refused by rule
         batch += [command(UpdateBrand(brand=brand, name=f"x{n}")) for n in range(6)]  # contended
         updates += 6
         chance.shuffle(batch)
         sent += batch
+        before = len(await outcomes(database))
         await put(redis, *batch, *chance.sample(batch, 10))  # some were added twice
-        await asyncio.sleep(chance.uniform(0.0, 0.25))
+
+        async def busy(before: int = before) -> bool:
+            return await database[INBOX].estimated_document_count() > before
+
+        await until(busy, "the worker to be at work", seconds=30)
+        await asyncio.sleep(chance.uniform(0.0, 0.1))
         doomed.kill()
         doomed.wait()
         doomed = processes.start("handlers", "corp")
@@ -181,8 +191,10 @@ async def test_of_commands_whose_workers_are_killed_again_and_again_each_happens
         ends = await outcomes(database)
         missing = [each.data for each in sent if each.id not in ends]
         left = await redis.xpending(streams.commands("corp"), "corp")
-        pytest.fail(f"{error}: {len(missing)} of {len(sent)} are missing, {missing[:9]}; "
-                    f"pending {left}\n{processes.said()}")
+        pytest.fail(
+            f"{error}: {len(missing)} of {len(sent)} are missing, {missing[:9]}; "
+            f"pending {left}\n{processes.said()}"
+        )
     await until(
         lambda: nothing_pending(redis, streams.commands("corp"), "corp"),
         "nothing to be pending",
@@ -194,7 +206,7 @@ async def test_of_commands_whose_workers_are_killed_again_and_again_each_happens
     creations = {each.id for each in sent if each.data.get("name", "").startswith("brand ")}
     assert {ends[id]["status"] for id in creations} == {"succeeded"}
     refused = [end["failure"]["code"] for end in ends.values() if end["status"] == "failed"]
-    assert Counter(refused) <= {"corp.brand_name_taken": 25}
+    assert set(refused) <= {"corp.brand_name_taken"}
 
     events = await database[EVENTS].find({}).to_list()
     causes = Counter(event["causationid"] for event in events)
@@ -250,10 +262,6 @@ async def test_a_worker_told_to_stop_under_load_exits_with_zero_and_leaves_the_r
     assert not await redis.exists(streams.dead("corp"))
 
 
-@pytest.mark.xfail(
-    reason="bus: every neighbour in hand at each death is counted a delivery, and is buried with "
-    "the killer; claim suspects one at a time"
-)
 async def test_a_message_that_kills_its_process_is_buried_and_its_neighbours_are_not(
     processes: Processes, redis: Redis, database: Database
 ) -> None:
