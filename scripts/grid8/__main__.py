@@ -12,7 +12,7 @@ _COMMANDS = {
     "demo": ("scripts.grid8.demo:demo", "Upload photos to a running stack and watch."),
     "doctor": ("scripts.grid8.doctor:doctor", "Say what is installed, reachable and missing."),
     "env": ("scripts.grid8.env:env", "Show every setting."),
-    "bench": ("scripts.grid8.bench:bench", "Measure a running stack."),
+    "bench": ("scripts.grid8.bench:bench", "Measure, beside something to compare with."),
     "streams": ("scripts.grid8.streams:streams", "Watch streams and groups, live."),
     "dead-letters": ("scripts.grid8.dead_letters:dead_letters", "Look after what was given up."),
     "replay": ("scripts.grid8.replay:replay", "Feed chosen events to one group again."),
