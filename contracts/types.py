@@ -79,6 +79,12 @@ def _printable(text: str) -> str:
     return text
 
 
+def _visible(text: str) -> str:
+    if not any(unicodedata.category(character)[0] in "LMNPS" for character in text):
+        raise ValueError("must have a visible character")
+    return text
+
+
 Id = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]{2,12}_[A-Za-z0-9_-]{1,64}$", max_length=80)
 ]
@@ -88,12 +94,15 @@ Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_printa
 Name = Annotated[
     Text,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"\S"),
+    AfterValidator(_visible),
 ]
 Slug = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)
 ]
 Tag = Annotated[
-    Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"\S")
+    Text,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"\S"),
+    AfterValidator(_visible),
 ]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[int, Field(ge=1, description="Counts changes; the ETag of the view.")]

@@ -148,7 +148,7 @@ class SessionStore:
         id, count = _parts(token)
         session = await self.find(id) if id else None
         if session is None or not hmac.compare_digest(
-            token.rpartition(".")[2], self._mac(session, count)
+            token.rpartition(".")[2].encode("utf-8", "replace"), self._mac(session, count).encode()
         ):
             return "gone", None, ""
         reply: list[Any] = await self._redis.eval(

@@ -251,9 +251,6 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
             TypeAdapter(kind).validate_python(name)
 
 
-@pytest.mark.xfail(
-    reason="contracts/types.py: Name's pattern \\S is met by zero-width characters (category Cf)"
-)
 @pytest.mark.parametrize("name", ["\u200b", "\u200d\u2060", "\ufeff"])
 def test_a_name_of_nothing_visible_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
