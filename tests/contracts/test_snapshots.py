@@ -50,7 +50,9 @@ def test_a_schema_is_as_it_was_agreed_to(name: str) -> None:
 
 
 def test_no_snapshot_is_left_of_a_contract_that_is_gone() -> None:
-    left = {path.stem for path in SNAPSHOTS.glob("*.v*.json")} - set(CONTRACTS)
+    left = {path.stem for path in SNAPSHOTS.glob("*.json") if path.stem != "asyncapi"} - set(
+        CONTRACTS
+    )
     assert not left, f"these went without a new version and an upcaster: {sorted(left)}"
 
 
