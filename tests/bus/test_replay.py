@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -37,6 +38,7 @@ POLICY = Policy(max_deliveries=2, backoff_base=0.01, claim_after=1.5, timeout=5.
 BEGAN = now() - timedelta(hours=1)
 
 Start = Callable[..., Awaitable[Worker]]
+Begin = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 
 @pytest.fixture
@@ -380,9 +382,70 @@ async def test_what_is_chosen_is_the_same_from_log_and_streams(bus: Bus) -> None
             assert [page async for page, _ in source.pages(at, 7) if page] == []
 
 
-async def test_a_deleted_projection_is_rebuilt_from_the_command_line(
-    bus: Bus, start: Start, mongo_url: str, bus_redis_url: str
+@pytest.fixture
+def begin(bus: Bus, mongo_url: str, bus_redis_url: str) -> Begin:
+    """Begins ``grid8 replay`` on the servers of the test."""
+
+    async def begin(*arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "scripts.grid8", "replay", *arguments,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "GRID8_MONGO__URL": mongo_url,
+                "GRID8_MONGO__DATABASE": bus.database.name,
+                "GRID8_REDIS__URL": bus_redis_url,
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+
+    return begin
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_ctrl_c_stops_a_replay_and_resume_goes_on(
+    bus: Bus, start: Start, begin: Begin
 ) -> None:
+    await init_beanie(database=bus.database, document_models=[Person, Membership])
+    people = [
+        event_of(UserRegistered(user_id=f"usr_{n}", email=f"{n}@example.org", name="First"), n)
+        for n in range(120)
+    ]
+    await log(bus, people)
+    await start(dict(REACTIONS.items()), "corp")
+    process = await begin("--group", "corp", "--rate", "20/s")
+
+    async def some() -> bool:
+        return await Person.count() >= 5
+
+    await until(some, "some people")
+    process.send_signal(signal.SIGINT)
+    code, said = await ended(process)
+    assert code == 130, said
+    assert await Person.count() < 120
+    kept = await bus.database[REPLAYS].find_one({})
+    assert kept is not None
+    assert kept["state"] == "stopped"
+    assert f"--resume {kept['_id']}" in said
+    code, said = await ended(await begin("--resume", kept["_id"]))
+    assert code == 0, said
+    assert await Person.count() == 120
+    code, said = await ended(await begin("--resume", kept["_id"]))
+    assert code == 1
+    assert "has been done" in said
+
+
+async def test_a_deleted_projection_is_rebuilt_from_the_command_line(
+    bus: Bus, start: Start, begin: Begin
+) -> None:
+    async def grid8(*arguments: str) -> tuple[int | None, str]:
+        return await ended(await begin(*arguments))
+
     await init_beanie(database=bus.database, document_models=[Person, Membership])
     people = [f"usr_{number}" for number in range(50)]
     await log(
@@ -403,22 +466,6 @@ async def test_a_deleted_projection_is_rebuilt_from_the_command_line(
     )
     for _ in range(2):
         await start(dict(REACTIONS.items()), "corp")
-
-    async def grid8(*arguments: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "scripts.grid8", "replay", *arguments,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "GRID8_MONGO__URL": mongo_url,
-                "GRID8_MONGO__DATABASE": bus.database.name,
-                "GRID8_REDIS__URL": bus_redis_url,
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode()
 
     assert await Person.count() == 0, "the projection is gone"
     code, said = await grid8("--group", "corp", "--dry-run")

@@ -144,7 +144,7 @@ async def test_the_docs_show_all_of_it_without_scripts(api: Api, document: dict[
         assert link.startswith("/") or link[1:] in page.ids
 
 
-OURS = ("bus.", "contracts.", "gateway.", "handlers.")
+OURS = ("bus.", "contracts.", "gateway.")
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,8 @@ async def test_the_gateway_does_what_its_document_says(
         str(Path(sys.executable).parent / "schemathesis"),
         *("--config-file", str(config)),
         *("run", f"{stack.gateway_url}/openapi.json"),
-        *("--workers", "2", "--seed", "8", "--no-color", "--continue-on-failure"),
+        # One worker: with two, Hypothesis now and then fails inside its own drawing.
+        *("--workers", "1", "--seed", "8", "--no-color", "--continue-on-failure"),
         *("--suppress-health-check", "all"),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
