@@ -58,12 +58,8 @@ class Publisher:
         entry: bytes = await self.pipeline.execute(*added(envelope))
         return entry.decode()
 
-    async def send_durably(self, envelope: Envelope) -> None:
-        """As ``send``, and wait for the fsync where the server does it later (WAITAOF)."""
-        await self.execute_durably(added(envelope))
-
     async def execute_durably(self, command: Command) -> None:
-        """Execute any one command, and wait for the fsync where the server does it later."""
+        """Execute any one command, and wait for the fsync where the server does it later (WAITAOF)."""
         if self._durable != "waitaof":
             await self.pipeline.execute(*command)
             return

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from bus.documents import EVENTS, OUTBOX
 from bus.paging import Cursor, CursorInvalid, page_of
 from bus.pipeline import LIMIT, Pipeline
-from bus.publisher import Publisher
+from bus.publisher import Publisher, added
 from bus.relay import Relay
 from bus.replies import Outcome, Replies
 from bus.unit_of_work import UnitOfWork
@@ -225,7 +225,7 @@ async def test_the_publisher_finds_out_how_durable_the_server_is(bus: Bus) -> No
     for durable in ("always", "waitaof"):
         publisher = Publisher(bus.redis, durable=durable)
         await publisher.start()
-        await publisher.send_durably(envelope_of(MakeThing(name=durable)))
+        await publisher.execute_durably(added(envelope_of(MakeThing(name=durable))))
         assert publisher.durability == durable
     assert await bus.redis.xlen(COMMANDS) == 2
 
