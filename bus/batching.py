@@ -20,20 +20,18 @@ class Batcher(Generic[K, V]):
 
     def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._fetch = fetch
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def find(self, key: K) -> V | None:
         """The value of a key; None when there is none. Raises what ``fetch`` raises."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting[key] = future
-            # Of nobody's context: it asks for all of them.
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._run(), context=Context())
-        # Shielded, because others may wait for the same key.
-        return await asyncio.shield(future)
+        # A future each, because others may wait for the same key and stop waiting.
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
+        # Of nobody's context: it asks for all of them.
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), context=Context())
+        return await future
 
     async def _run(self) -> None:
         while self._waiting:
@@ -41,13 +39,17 @@ class Batcher(Generic[K, V]):
             try:
                 found = await self._fetch(list(batch))
             except BaseException as error:
-                for future in batch.values():
-                    future.set_exception(
-                        error if isinstance(error, Exception) else ConnectionError("stopping")
-                    )
-                    future.exception()  # somebody may have stopped waiting
+                for futures in batch.values():
+                    for future in futures:
+                        if not future.done():
+                            future.set_exception(
+                                error if isinstance(error, Exception) else ConnectionError("stopping")
+                            )
                 if not isinstance(error, Exception):
                     raise
             else:
-                for key, future in batch.items():
-                    future.set_result(found.get(key))
+                for key, futures in batch.items():
+                    value = found.get(key)
+                    for future in futures:
+                        if not future.done():
+                            future.set_result(value)

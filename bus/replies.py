@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import structlog
@@ -55,8 +55,8 @@ class Replies:
         """Stop listening; those who still wait get a TimeoutError from their own deadline."""
         await end(self._listener)
 
-    @contextlib.asynccontextmanager
-    async def expect(self, command: str) -> AsyncIterator[asyncio.Future[Outcome]]:
+    @contextlib.contextmanager
+    def expect(self, command: str) -> Iterator[asyncio.Future[Outcome]]:
         """A future of the command's outcome; open it before the command is sent.
 
         Several may wait for one command: requests with the same Idempotency-Key do.

@@ -80,19 +80,27 @@ class Envelope(Contract):
         Its id follows from this message's id and ``salt`` (which consumer, which event of
         it), so handling the message again emits the same event.
         """
-        return self._caused(event, derived_id("evt", self.id, salt)).model_copy(
-            update={
-                "subject": str(getattr(event, event.subject)),
-                "revision": revision,
-                "org": org,
-            }
+        return self._caused(
+            event,
+            derived_id("evt", self.id, salt),
+            org,
+            subject=str(getattr(event, event.subject)),
+            revision=revision,
         )
 
     def caused_command(self, command: Command, *, salt: str) -> Envelope:
         """The envelope of a command that handling this message caused; its id as above."""
-        return self._caused(command, derived_id("cmd", self.id, salt))
+        return self._caused(command, derived_id("cmd", self.id, salt), self.org)
 
-    def _caused(self, message: Message, id: str) -> Envelope:
+    def _caused(
+        self,
+        message: Message,
+        id: str,
+        org: str | None,
+        *,
+        subject: str | None = None,
+        revision: int | None = None,
+    ) -> Envelope:
         return Envelope(
             id=id,
             source=f"/grid8/{message.domain()}",
@@ -100,7 +108,9 @@ class Envelope(Contract):
             time=now(),
             dataversion=message.wire_version,
             data=message.model_dump(mode="json", exclude_unset=True),
-            org=self.org,
+            subject=subject,
+            revision=revision,
+            org=org,
             actor=self.actor,
             role=self.role,
             session=self.session,

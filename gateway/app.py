@@ -67,8 +67,13 @@ def client_address(request: web.Request, trusted_proxies: int) -> str:
         hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
         if len(hops) >= trusted_proxies:
             peer = hops[-trusted_proxies]
+    return _address(peer)
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(peer))
+        return str(ipaddress.ip_address(text))
     except ValueError:
         return "unknown"
 
@@ -85,12 +90,11 @@ def middleware_of(settings: Settings) -> Any:
         request["address"] = client_address(request, settings.gateway.trusted_proxies)
         resource = request.match_info.route.resource
         name = resource.canonical if resource is not None else "unknown"
+        # Each request of a connection binds it anew, so nothing need be unbound.
+        structlog.contextvars.bind_contextvars(request_id=request["id"])
         RUNNING.inc()
         try:
-            with (
-                structlog.contextvars.bound_contextvars(request_id=request["id"]),
-                _span(request, name),
-            ):
+            with _span(request, name):
                 response = await _answer(request, handler, origins)
                 if request.content.exception() is not None:
                     # Where a broken body ends, nobody can tell: nothing may follow it.

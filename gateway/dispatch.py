@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import nullcontext
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic_core import from_json, to_json
 from redis.exceptions import RedisError
 
 from bus.accepted import Waiting
+from bus.deadlines import Within
 from bus.middleware import current_traceparent
 from bus.paging import Cursor
 from bus.publisher import stream_of
@@ -43,12 +43,11 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
     """Answer one request. Raises DomainError for whatever is wrong with it."""
-    async with patience():
+    with patience():
         actor = await gateway.auth.actor(request, route.allow)
     if any(
         not _ID.fullmatch(request.match_info[name])
-        for name in route.in_path
-        if name not in ("key", "code")
+        for name in route.ids_in_path
     ):
         raise RouteUnknown("An id in the address is not one.")
     if route.kind == "query":
@@ -62,7 +61,7 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
     assert route.function is not None
     # A file, and a body, may take as long as their client does.
     waits = route.method == "GET" and route.produces == "application/json"
-    async with patience() if waits else nullcontext():
+    with patience() if waits else nullcontext():
         answer: web.StreamResponse = await route.function(request, gateway, actor)
     return answer
 
@@ -76,7 +75,7 @@ async def _answer_query(request: web.Request, route: Route, actor: Actor | None)
             limit=given.pop("limit"), cursor=given.pop("cursor"), sort=given.pop("sort")
         )
     path = {name: request.match_info[name] for name in route.in_path if name != "org"}
-    async with patience():
+    with patience():
         view: BaseModel = await route.function(actor, **path, **given)
     return respond(request, route.status, view.model_dump(mode="json"), revised=route.revised)
 
@@ -123,7 +122,7 @@ async def carry_out(
     if key is not None:
         caller = actor.user if actor else f"address {request['address']}"
         fingerprint = gateway.idempotency.fingerprint(*print_of_request)
-        async with patience():
+        with patience():
             claim = await gateway.idempotency.claim(caller, key, fingerprint, id)
         if claim.answer is not None:
             return render(request, route, claim.answer, {"Idempotent-Replayed": "true"})
@@ -139,7 +138,7 @@ async def carry_out(
         view = await route.present(actor, answer.body)
         answer.body = view.model_dump(mode="json")
     if claim is not None:
-        async with patience():
+        with patience():
             await gateway.idempotency.answered(claim, answer)
     return render(request, route, answer)
 
@@ -152,6 +151,7 @@ async def _send(
     command: Command,
     id: str,
 ) -> Answer:
+    later = actor is not None and _prefers_async(request)
     envelope = Envelope.of_command(
         command,
         source=SOURCE,
@@ -159,25 +159,26 @@ async def _send(
         id=id,
         correlationid=request["id"],
         traceparent=current_traceparent() or _given_traceparent(request),
-        replyto=gateway.replies.channel,
+        replyto=None if later else gateway.replies.channel,
     )
     publisher = gateway.context.publisher
     try:
-        async with gateway.replies.expect(id) as future:
-            if actor is not None and _prefers_async(request):
-                async with patience():
-                    await gateway.accepted.send(envelope, actor.user)
-                return _accepted(id, {"Preference-Applied": "respond-async"})
-            async with patience():
+        if later:
+            assert actor is not None
+            with patience():
+                await gateway.accepted.send(envelope, actor.user)
+            return _accepted(id, {"Preference-Applied": "respond-async"})
+        with gateway.replies.expect(id) as future:
+            with patience():
                 entry = await publisher.send(envelope)
             try:
-                async with asyncio.timeout(gateway.settings.gateway.reply_timeout):
+                with Within(gateway.settings.gateway.reply_timeout):
                     return _answer_of(await future, route, request)
             except TimeoutError:
                 pass
         user = actor.user if actor else None
         waiting = Waiting(user or "", stream_of(envelope), entry)
-        async with patience():
+        with patience():
             outcome = await gateway.accepted.outcome(
                 id, command.domain(), waiting, user=user, lost=CommandLost().failure()
             )
@@ -186,7 +187,7 @@ async def _send(
         if actor is None:
             # Nobody could prove later that the outcome is theirs to read.
             raise ReplyLate(retry_after=5)
-        async with patience():
+        with patience():
             await gateway.accepted.remember(id, waiting)
         return _accepted(id)
     except (RedisError, OSError) as error:
@@ -205,6 +206,8 @@ def _accepted(id: str, headers: dict[str, str] | None = None) -> Answer:
 
 
 def _prefers_async(request: web.Request) -> bool:
+    if "Prefer" not in request.headers:
+        return False
     preferences = ",".join(request.headers.getall("Prefer", []))
     return any(
         part.partition(";")[0].strip().lower() == "respond-async" for part in preferences.split(",")

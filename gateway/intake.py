@@ -30,20 +30,21 @@ async def command_of(
     contract = route.contract
     assert contract is not None
     given = parse_object(request, body)
-    allowed = route.body_fields()
+    allowed = route.body_fields
     unknown = [name for name in given if name not in allowed]
     if unknown:
         raise unknown_fields(unknown, "The body has unknown fields.", prefix="/")
     if route.method == "PATCH" and not given:
         raise ValidationFailed("Name at least one field to change.")
-    fields = dict(given)
-    fields.update({name: request.match_info[name] for name in route.in_path if name != "org"})
-    for name, what in route.injected().items():
+    fields = {name: request.match_info[name] for name in route.in_path if name != "org"}
+    for name, what in route.injected.items():
         value = _from_request(request, what)
         if value is not None:
             fields[name] = value
+    # What was sent is validated as it came, unless something is added to it.
+    whole = to_json(given | fields) if fields else body or b"{}"
     try:
-        command = contract.model_validate_json(to_json(fields), strict=True)
+        command = contract.model_validate_json(whole, strict=True)
     except ValidationError as error:
         raise _blame(error, route) from error
     await check_references(route, actor, given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from typing import Any
@@ -11,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from bus.deadlines import Within
 from contracts.errors import FieldError
 from gateway.errors import (
     BodyMalformed,
@@ -31,8 +31,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         raise BodyTooLarge(f"At most {limit} bytes are taken here.")
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for chunk in request.content.iter_chunked(64 * 1024):
+        with Within(BODY_TIMEOUT):
+            while chunk := await request.content.readany():
                 body += chunk
                 if len(body) > limit:
                     raise BodyTooLarge(f"At most {limit} bytes are taken here.")

@@ -46,7 +46,7 @@ class Accepted(BaseModel):
 def body_model(route: Route) -> type[BaseModel]:
     """The body of a command route: its fields without those that come from elsewhere."""
     assert route.contract is not None
-    fields = {name: route.contract.model_fields[name] for name in route.body_fields()}
+    fields = {name: route.contract.model_fields[name] for name in route.body_fields}
     extra: dict[str, Any] | None = {"minProperties": 1} if route.method == "PATCH" else None
     model: type[BaseModel] = create_model(
         route.contract.__name__,
@@ -59,7 +59,7 @@ def body_model(route: Route) -> type[BaseModel]:
 
 def build(routes: Sequence[Route], *, server: str, version: str) -> dict[str, Any]:
     """The document."""
-    bodies = {id(route): body_model(route) for route in routes if route.body_fields()}
+    bodies = {id(route): body_model(route) for route in routes if route.body_fields}
     views = {route.answers for route in routes if route.answers} | {Problem, Accepted}
     inputs = [(model, "validation") for model in bodies.values()]
     outputs = [(view, "serialization") for view in sorted(views, key=lambda view: view.__name__)]
@@ -153,7 +153,7 @@ def _headers(route: Route) -> list[dict[str, Any]]:
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
-    if "if_match" in route.injected().values():
+    if "if_match" in route.injected.values():
         headers.append(
             _header(
                 "If-Match",
@@ -231,7 +231,7 @@ def _refusals(route: Route) -> list[str]:
         found.append("403")
     if route.method != "GET":
         found += ["409", "413", "415"]
-    if "if_match" in route.injected().values():
+    if "if_match" in route.injected.values():
         found.append("412")
     return sorted(found)
 

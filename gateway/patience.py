@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
+from bus.deadlines import Within
 from gateway.errors import DependencyDown
 
 SECONDS = 6.0
 """What a dependency may take to answer, retries included: longer than a restart of Redis."""
 
 
-@asynccontextmanager
-async def patience() -> AsyncIterator[None]:
+class patience(Within):  # noqa: N801 - reads as what it does: with patience()
     """Raise DependencyDown when what is inside has not been done in time."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            yield
-    except TimeoutError as error:
-        raise DependencyDown(retry_after=5) from error
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(SECONDS)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        except TimeoutError as late:
+            raise DependencyDown(retry_after=5) from late

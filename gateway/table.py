@@ -8,6 +8,7 @@ import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property, lru_cache
 from typing import Any, Literal, get_origin
 
 from aiohttp import web
@@ -32,7 +33,7 @@ Present = Callable[[Actor, Any], Awaitable[View]]
 Reference = Callable[[Actor, str], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Route:
     """One line of the table, with what dispatch and OpenAPI need derived from it."""
 
@@ -58,16 +59,22 @@ class Route:
     """Whether the revision tells of every change in the answer: in it is no URL that expires
     and nothing of the caller's own. Else a GET is never answered 304."""
 
-    @property
+    @cached_property
     def in_path(self) -> list[str]:
         """Names of the path parameters."""
         return re.findall(r"{(\w+)", self.path)
 
-    @property
+    @cached_property
+    def ids_in_path(self) -> list[str]:
+        """Those of them that are ids."""
+        return [name for name in self.in_path if name not in ("key", "code")]
+
+    @cached_property
     def tenant(self) -> bool:
         """Whether it acts in the organization named by ``{org}``."""
         return isinstance(self.allow, Permission)
 
+    @cached_property
     def body_fields(self) -> list[str]:
         """Fields of the command that the body may give."""
         if self.contract is None:
@@ -79,6 +86,7 @@ class Route:
             and not any(isinstance(each, FromRequest) for each in info.metadata)
         ]
 
+    @cached_property
     def injected(self) -> dict[str, str]:
         """Fields of the command that come from the request itself: name → what."""
         if self.contract is None:
@@ -176,6 +184,7 @@ def custom(
     )
 
 
+@lru_cache(maxsize=None)
 def has_secrets(view: type[BaseModel] | None) -> bool:
     """Whether a view carries sealed fields, to be revealed to its addressee only."""
     if view is None:

@@ -147,7 +147,7 @@ def outcome(command: str) -> Outcome:
 
 
 async def test_a_reply_reaches_who_waits_for_it_and_nobody_else(bus: Bus) -> None:
-    async with bus.replies.expect("cmd_1") as one, bus.replies.expect("cmd_2") as two:
+    with bus.replies.expect("cmd_1") as one, bus.replies.expect("cmd_2") as two:
         await bus.publisher.reply(bus.replies.channel, outcome("cmd_2"))
         assert await asyncio.wait_for(two, 5) == outcome("cmd_2")
         assert not one.done()
@@ -155,23 +155,23 @@ async def test_a_reply_reaches_who_waits_for_it_and_nobody_else(bus: Bus) -> Non
 
 async def test_everyone_who_waits_for_the_same_command_is_told(bus: Bus) -> None:
     """Two requests with one Idempotency-Key are one command."""
-    async with bus.replies.expect("cmd_1") as first:
-        async with bus.replies.expect("cmd_1") as second:
+    with bus.replies.expect("cmd_1") as first:
+        with bus.replies.expect("cmd_1") as second:
             await bus.publisher.reply(bus.replies.channel, outcome("cmd_1"))
             assert await asyncio.wait_for(second, 2) == outcome("cmd_1")
         assert await asyncio.wait_for(first, 2) == outcome("cmd_1")
 
 
 async def test_one_who_stops_waiting_does_not_take_the_others_reply_away(bus: Bus) -> None:
-    async with bus.replies.expect("cmd_1") as first:
-        async with bus.replies.expect("cmd_1"):
+    with bus.replies.expect("cmd_1") as first:
+        with bus.replies.expect("cmd_1"):
             pass
         await bus.publisher.reply(bus.replies.channel, outcome("cmd_1"))
         assert await asyncio.wait_for(first, 2) == outcome("cmd_1")
 
 
 async def test_what_is_no_outcome_is_ignored_and_hearing_goes_on(bus: Bus) -> None:
-    async with bus.replies.expect("cmd_1") as reply:
+    with bus.replies.expect("cmd_1") as reply:
         for nonsense in (b"", b"nonsense", b"{}", b"\xff"):
             await bus.redis.publish(bus.replies.channel, nonsense)
         mixed = b"nonsense\n" + outcome("cmd_1").model_dump_json().encode()
@@ -182,7 +182,7 @@ async def test_what_is_no_outcome_is_ignored_and_hearing_goes_on(bus: Bus) -> No
 
 async def test_many_replies_at_once_all_arrive(bus: Bus) -> None:
     async def asked(id: str) -> Outcome:
-        async with bus.replies.expect(id) as reply:
+        with bus.replies.expect(id) as reply:
             await bus.publisher.reply(bus.replies.channel, outcome(id))
             return await asyncio.wait_for(reply, 5)
 
@@ -195,7 +195,7 @@ async def test_replies_are_heard_again_after_the_connection_was_lost(bus: Bus) -
         await bus.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
         async def heard() -> bool:
-            async with bus.replies.expect("cmd_1") as reply:
+            with bus.replies.expect("cmd_1") as reply:
                 await bus.publisher.reply(bus.replies.channel, outcome("cmd_1"))
                 try:
                     return (await asyncio.wait_for(reply, 0.2)).status == "succeeded"
@@ -208,7 +208,7 @@ async def test_replies_are_heard_again_after_the_connection_was_lost(bus: Bus) -
 async def test_two_gateways_hear_only_their_own_replies(bus: Bus) -> None:
     other = Replies(bus.redis)
     await other.start()
-    async with bus.replies.expect("cmd_1") as mine, other.expect("cmd_1") as theirs:
+    with bus.replies.expect("cmd_1") as mine, other.expect("cmd_1") as theirs:
         await bus.publisher.reply(other.channel, outcome("cmd_1"))
         assert await asyncio.wait_for(theirs, 5) == outcome("cmd_1")
         assert not mine.done()

@@ -17,7 +17,7 @@ from gateway.table import Route
 from infra.embedded.running import RunningStack
 
 COMMANDS = [route for route in ROUTES if route.kind == "command"]
-WITH_BODY = [route for route in COMMANDS if route.body_fields()]
+WITH_BODY = [route for route in COMMANDS if route.body_fields]
 LISTS = [r for r in ROUTES if r.parameters is not None and "limit" in r.parameters.model_fields]
 
 
@@ -84,7 +84,7 @@ async def test_what_is_not_json_is_malformed(route: Route, alpha: Tenant) -> Non
 @pytest.mark.parametrize("route", **named(WITH_BODY))
 async def test_a_field_that_is_wrong_is_named(route: Route, alpha: Tenant) -> None:
     path = address(route, alpha)
-    for field in route.body_fields():
+    for field in route.body_fields:
         for value in NOT_A_STRING:
             answer = await alpha.owner.api(route.method, path, {field: value})
             assert answer.status < 500, str(answer)
@@ -249,10 +249,10 @@ async def test_an_id_that_cannot_be_one_is_not_found(route: Route, alpha: Tenant
 
 
 @pytest.mark.parametrize(
-    "route", **named([route for route in COMMANDS if "if_match" in route.injected().values()])
+    "route", **named([route for route in COMMANDS if "if_match" in route.injected.values()])
 )
 async def test_a_malformed_if_match_is_refused(route: Route, alpha: Tenant) -> None:
-    body = {field: "active" if field == "status" else "x" for field in route.body_fields()[:1]}
+    body = {field: "active" if field == "status" else "x" for field in route.body_fields[:1]}
     if route.operation == "changeMember":
         body = {"role": "viewer"}
     for value in ("1", '""', '"x"', 'W/"1"', '"1", "2"', '"-1"', '"1.0"', '"' + "9" * 400 + '"'):
