@@ -43,7 +43,9 @@ class Batcher(Generic[K, V]):
                     for future in futures:
                         if not future.done():
                             future.set_exception(
-                                error if isinstance(error, Exception) else ConnectionError("stopping")
+                                error
+                                if isinstance(error, Exception)
+                                else ConnectionError("stopping")
                             )
                 if not isinstance(error, Exception):
                     raise

@@ -76,7 +76,7 @@ class Delivery:
     _acks: Batcher[str, None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._acks = Batcher(self._ack_all)
+        self._acks = Batcher(self._ack_together)
 
     def take(self, id: str) -> bool:
         """Note that an entry is being worked on. False when it already is, by this process."""
@@ -88,10 +88,16 @@ class Delivery:
     async def ack(self, id: str) -> None:
         """Forget an entry: what it asked for is durable."""
         await self._acks.find(id)
-        self.in_hand.pop(id, None)
 
-    async def _ack_all(self, ids: Sequence[str]) -> dict[str, None]:
-        await self.pipeline.execute("XACK", self.stream, self.group, *ids)
+    async def ack_all(self, ids: Sequence[str]) -> None:
+        """Forget several at once."""
+        if ids:
+            await self.pipeline.execute("XACK", self.stream, self.group, *ids)
+        for id in ids:
+            self.in_hand.pop(id, None)
+
+    async def _ack_together(self, ids: Sequence[str]) -> dict[str, None]:
+        await self.ack_all(ids)
         return {}
 
     async def park(self, entry: Entry, delay: float, *, counted: bool) -> None:

@@ -17,10 +17,12 @@ from redis.exceptions import RedisError
 from bus import streams
 from bus.broker import decode
 from bus.committer import Committer
+from bus.deadlines import Within
 from bus.delivery import Delivery, Entry, Grave
 from bus.documents import INBOX, Database
 from bus.finishing import Finished, Finisher
 from bus.middleware import DEAD, RETRIES, Observed, handled
+from bus.observing import Observer as Observer
 from bus.outages import is_outage
 from bus.publisher import Publisher
 from bus.replies import Outcome
@@ -34,8 +36,6 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[Any, UnitOfWork], Awaitable[View | DomainError | None]]
 """Raising a DomainError drops what was staged; returning one keeps it, and refuses too."""
-Observer = Callable[[Envelope], Awaitable[None]]
-"""Sees every event of a stream, without inbox or transaction: it must bear repetition."""
 
 FRESH_TRIES = 8
 """How often a handler is run again on fresh state before the message is parked."""
@@ -85,6 +85,11 @@ class Handling:
         self._publisher = publisher
         self._database = database
 
+    @property
+    def together(self) -> Observer | None:
+        """Who sees entries as they were read together; None when each is handled by itself."""
+        return None if self.table else self.observer
+
     async def handle(self, entry: Entry, delivery: Delivery, policy: Policy) -> None:
         """Bring one entry to its end, or park it for another attempt.
 
@@ -125,7 +130,7 @@ class Handling:
             grave = Grave("deliveries_exhausted", self._name(contract), entry.attempt - 1)
             return await self._give_up(envelope, entry, delivery, grave)
         try:
-            async with asyncio.timeout(policy.timeout):
+            with Within(policy.timeout):
                 return await self._run(contract, envelope, entry, delivery)
         except Retry as retry:
             RETRIES.labels(self.group, envelope.type, "asked").inc()
@@ -196,7 +201,7 @@ class Handling:
         return UnitOfWork(envelope, self.group, rerun=rerun)
 
     async def _observe(self, observer: Observer, envelope: Envelope, entry: Entry) -> None:
-        await observer(envelope)
+        await observer([envelope])
 
     async def _decide(self, message: Message, unit: UnitOfWork) -> None:
         try:

@@ -54,7 +54,7 @@ class Observed:
     __slots__ = ("_duration", "_message", "_span", "_started")
 
     def __init__(self, envelope: Envelope, group: str, attempt: int) -> None:
-        self._duration, latency = _measures(group, envelope.type)
+        self._duration, latency = measures(group, envelope.type)
         self._started = time.perf_counter()
         latency.observe(max(0.0, time.time() - envelope.time.timestamp()))
         self._message = (envelope, attempt)
@@ -106,7 +106,8 @@ def tracing_is_on() -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _measures(group: str, type: str) -> tuple[Histogram, Histogram]:
+def measures(group: str, type: str) -> tuple[Histogram, Histogram]:
+    """How long messages of this type take, and how old they are when they are begun."""
     return DURATION.labels(group, type), LATENCY.labels(group)
 
 

@@ -85,6 +85,11 @@ def again(entry: Entry) -> Again | None:
 class ReplayHandling(Handling):
     """Handles the entries of the lane."""
 
+    @property
+    def together(self) -> Observer | None:
+        """Nobody: each entry says for itself how it is to be handled."""
+        return None
+
     async def _handle(
         self, envelope: Envelope, entry: Entry, delivery: Delivery, policy: Policy
     ) -> str:
@@ -117,7 +122,7 @@ class ReplayHandling(Handling):
             # Under its own id it would be known already.
             id = derived_id("evt", envelope.id, wanted.replay)
             envelope = envelope.model_copy(update={"id": id, "causationid": envelope.id})
-        await observer(envelope)
+        await observer([envelope])
 
     async def _decide(self, message: Message, unit: UnitOfWork) -> None:
         await super()._decide(message, unit)

@@ -21,6 +21,7 @@ from bus.broker import ensure_group
 from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND
+from bus.observing import Observer, observe_together
 from bus.pipeline import Pipeline
 from bus.tasks import end
 from bus.trim import trim
@@ -124,7 +125,10 @@ class Worker:
                 Entry(id.decode(), fields, attempt=1)
                 for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
             ]
-            await self._dispatch(lane, entries)
+            if lane.handling.together is None:
+                await self._dispatch(lane, entries)
+            else:
+                await self._observe(lane, lane.handling.together, entries)
             if self._stopping:
                 # The reader asks for more as soon as this returns, and would until the last
                 # handler is done.
@@ -184,15 +188,49 @@ class Worker:
         # All are taken before the first waits for a slot, so that the heartbeat covers them.
         taken = [entry for entry in entries if lane.delivery.take(entry.id)]
         lane.unstarted.update((entry.id, entry) for entry in taken)
+        await self._begin(lane, taken)
+
+    async def _begin(self, lane: Lane, taken: Sequence[Entry]) -> None:
+        """Give each a slot, when there is one, unless they are to be handed back."""
         for entry in taken:
             if not self._stopping:
                 await lane.free.acquire()
             if self._stopping:
                 return
             del lane.unstarted[entry.id]
-            task = asyncio.create_task(self._work(lane, entry))
-            lane.tasks.add(task)
-            task.add_done_callback(lane.tasks.discard)
+            self._run(lane, self._work(lane, entry))
+
+    def _run(self, lane: Lane, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that draining waits for."""
+        task = asyncio.create_task(work)
+        lane.tasks.add(task)
+        task.add_done_callback(lane.tasks.discard)
+        return task
+
+    async def _observe(self, lane: Lane, observer: Observer, entries: Sequence[Entry]) -> None:
+        taken = [entry for entry in entries if lane.delivery.take(entry.id)]
+        if self._stopping:
+            lane.unstarted.update((entry.id, entry) for entry in taken)
+            return
+        alone: list[Entry] = []
+
+        async def work() -> None:
+            lane.gauge.inc(len(taken))
+            try:
+                alone.extend(
+                    await observe_together(
+                        observer, lane.handling.group, taken, lane.delivery, lane.policy.timeout
+                    )
+                )
+            except asyncio.CancelledError:
+                alone.extend(taken)
+                raise
+            finally:
+                lane.gauge.dec(len(taken))
+
+        await asyncio.wait([self._run(lane, work())])
+        lane.unstarted.update((entry.id, entry) for entry in alone)
+        await self._begin(lane, alone)
 
     async def _work(self, lane: Lane, entry: Entry) -> None:
         lane.gauge.inc()

@@ -45,10 +45,7 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
     """Answer one request. Raises DomainError for whatever is wrong with it."""
     with patience():
         actor = await gateway.auth.actor(request, route.allow)
-    if any(
-        not _ID.fullmatch(request.match_info[name])
-        for name in route.ids_in_path
-    ):
+    if any(not _ID.fullmatch(request.match_info[name]) for name in route.ids_in_path):
         raise RouteUnknown("An id in the address is not one.")
     if route.kind == "query":
         return await _answer_query(request, route, actor)

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any, Literal, get_origin
 
 from aiohttp import web
@@ -184,7 +184,7 @@ def custom(
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def has_secrets(view: type[BaseModel] | None) -> bool:
     """Whether a view carries sealed fields, to be revealed to its addressee only."""
     if view is None:

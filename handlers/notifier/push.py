@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from bus import streams
 from bus.pipeline import Pipeline
@@ -12,10 +13,17 @@ from handlers.notifier.routing import public_json, route
 ONCE_FOR = 3600
 """Seconds in which an event that is delivered again is not pushed again."""
 
-# The mark and the entry lie in one slot and are made by one script: never one without the other.
+# A mark and its entry lie in one slot and are made by one script: never one without the other.
 _PUSH_ONCE = """
-if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return false end
-return redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+local pushed, at = 0, 4
+for each = 2, #KEYS do
+  if redis.call('SET', KEYS[each], '1', 'NX', 'EX', ARGV[1]) then
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, at, at + ARGV[3] - 1))
+    pushed = pushed + 1
+  end
+  at = at + ARGV[3]
+end
+return pushed
 """
 
 
@@ -27,27 +35,32 @@ class Pusher:
         self._shards = shards
         self._length = length
 
-    async def push(self, envelope: Envelope) -> None:
-        """Push an event to all its audiences; pushing it again within the hour does nothing.
+    async def push(self, envelopes: Sequence[Envelope]) -> None:
+        """Push events to all their audiences, in order; again within the hour does nothing.
 
-        Raises redis.RedisError when it may not have arrived: push it again.
+        Raises redis.RedisError when they may not have arrived: push them again.
         """
-        pushes = route(envelope, self._shards)
-        if not pushes:
-            return
-        event = public_json(envelope)
-        at = int(envelope.time.timestamp() * 1000)
-        await asyncio.gather(
-            *(
-                self._pipeline.execute(
-                    "EVAL", _PUSH_ONCE, 2,
-                    streams.pushed(each.shard, f"{envelope.id}:{index}"),
-                    streams.push(each.shard),
-                    ONCE_FOR, self._length,
+        by_shard: dict[int, tuple[list[str], list[Any]]] = {}
+        for envelope in envelopes:
+            pushes = route(envelope, self._shards)
+            if not pushes:
+                continue
+            event = public_json(envelope)
+            at = int(envelope.time.timestamp() * 1000)
+            for index, each in enumerate(pushes):
+                marks, values = by_shard.setdefault(each.shard, ([], []))
+                marks.append(streams.pushed(each.shard, f"{envelope.id}:{index}"))
+                values += (
                     "to", " ".join(each.addresses), "type", envelope.type, "event", event,
                     "id", envelope.id, "at", at, "control", each.control,
                     "copies", len(pushes),
-                )
-                for index, each in enumerate(pushes)
-            )
+                )  # fmt: skip
+        if not by_shard:
+            return
+        await self._pipeline.execute_all(
+            [
+                ("EVAL", _PUSH_ONCE, 1 + len(marks), streams.push(shard), *marks,
+                 ONCE_FOR, self._length, len(values) // len(marks), *values)
+                for shard, (marks, values) in by_shard.items()
+            ]
         )  # fmt: skip

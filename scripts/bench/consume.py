@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,15 +43,16 @@ async def consume(url: str, stream: str, count: int) -> dict[str, Any]:
     started = 0.0
     done = asyncio.Event()
 
-    async def nothing(_: Envelope) -> None:
+    async def nothing(envelopes: Sequence[Envelope]) -> None:
         nonlocal seen, memory, started
-        seen += 1
-        if seen == 1:
-            started = time.perf_counter()
-        if seen == EARLY:
-            memory = resident_mib()
-        if seen == count:
-            done.set()
+        for _ in envelopes:
+            seen += 1
+            if seen == 1:
+                started = time.perf_counter()
+            if seen == EARLY:
+                memory = resident_mib()
+            if seen == count:
+                done.set()
 
     # Observers need neither the committer nor the database.
     absent = cast(Any, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -75,7 +75,7 @@ def counting(
 
 async def test_a_command_is_carried_out_published_answered_and_acknowledged(bus: Bus) -> None:
     envelope = envelope_of(MakeThing(name="one"), replyto=bus.replies.channel)
-    async with bus.replies.expect(envelope.id) as reply:
+    with bus.replies.expect(envelope.id) as reply:
         await bus.put(envelope)
         await handle_new(bus, bus.handling({MakeThing: make_thing}))
         outcome = await asyncio.wait_for(reply, 5)
@@ -173,7 +173,7 @@ async def test_a_handler_that_always_raises_ends_as_a_dead_letter_and_its_neighb
     await bus.put(poison)
     for number in range(3):
         await bus.send(MakeThing(name=f"after {number}"))
-    async with bus.replies.expect(poison.id) as reply:
+    with bus.replies.expect(poison.id) as reply:
         with capture_logs():
             await handle_new(bus, handling)
             assert [entry["times_delivered"] for entry in await bus.pending()] == [1]
@@ -296,7 +296,7 @@ async def test_an_entry_that_cannot_be_read_is_buried_at_once(
 
 async def test_a_command_nobody_handles_is_buried_and_its_caller_is_told(bus: Bus) -> None:
     envelope = envelope_of(UnheardOf(), replyto=bus.replies.channel)
-    async with bus.replies.expect(envelope.id) as reply:
+    with bus.replies.expect(envelope.id) as reply:
         await bus.put(envelope)
         with capture_logs():
             await handle_new(bus, bus.handling({MakeThing: make_thing}))
@@ -322,7 +322,7 @@ async def test_a_message_of_an_unknown_type_or_version_on_a_command_stream_is_bu
 async def test_data_that_does_not_fit_the_contract_is_buried_without_showing_it(bus: Bus) -> None:
     envelope = envelope_of(MakeThing(name="one"), replyto=bus.replies.channel)
     wrong = envelope.model_copy(update={"data": {"name": "x" * 500, "more": "CONFIDENTIAL"}})
-    async with bus.replies.expect(wrong.id) as reply:
+    with bus.replies.expect(wrong.id) as reply:
         await bus.put(wrong)
         with capture_logs() as logged:
             await handle_new(bus, bus.handling({MakeThing: make_thing}))
@@ -365,7 +365,7 @@ async def test_a_delivery_of_what_was_handled_before_replies_as_then_and_changes
     await bus.put(envelope)
     await handle_new(bus, handling)
     await bus.put(envelope)  # as a publisher does that is not sure that it arrived
-    async with bus.replies.expect(envelope.id) as reply:
+    with bus.replies.expect(envelope.id) as reply:
         await handle_new(bus, handling)
         outcome = await asyncio.wait_for(reply, 5)
     assert outcome == await bus.outcome(envelope.id)
@@ -386,7 +386,7 @@ async def test_who_took_over_from_a_dead_consumer_does_not_run_what_that_had_com
     unit = UnitOfWork(envelope, DOMAIN)
     unit.succeed(await make_thing(MakeThing(name="one"), unit))
     await bus.committer.commit(unit)
-    async with bus.replies.expect(envelope.id) as reply:
+    with bus.replies.expect(envelope.id) as reply:
         await handle_again(bus, handling)
         assert (await asyncio.wait_for(reply, 5)).status == "succeeded"
     assert calls == []
@@ -420,7 +420,7 @@ async def test_when_redis_is_lost_after_the_commit_neither_handler_nor_effect_is
         patch.setattr(publisher.pipeline, "execute_all", lost)
         await handling.handle(entry, delivery, POLICY)
     assert (await bus.counts())["outbox"] == 1, "the relay has something to publish"
-    async with bus.replies.expect(envelope.id) as reply:
+    with bus.replies.expect(envelope.id) as reply:
         await handle_again(bus, handling)
         assert (await asyncio.wait_for(reply, 5)).status == "succeeded"
     assert await bus.pending() == []
@@ -531,7 +531,7 @@ async def test_what_killed_every_consumer_that_had_it_is_buried_without_being_ru
         dying = bus.delivery(consumer=f"dying {number}", claim_after=0.01)
         found = await bus.read(dying) if number == 0 else await bus.reclaimed(dying)
         assert [entry.attempt for entry in found] == [number + 1]
-    async with bus.replies.expect(envelope.id) as reply:
+    with bus.replies.expect(envelope.id) as reply:
         with capture_logs():
             await handle_again(bus, bus.handling({MakeThing: handler}))
         assert (await asyncio.wait_for(reply, 5)).status == "failed"
@@ -547,8 +547,8 @@ async def test_an_observer_sees_every_event_known_or_not_and_again_when_it_faile
 ) -> None:
     seen: list[str] = []
 
-    async def observe(envelope: Envelope) -> None:
-        seen.append(envelope.type)
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        seen.extend(envelope.type for envelope in envelopes)
         if len(seen) == 1:
             raise RuntimeError("not yet")
 

@@ -257,8 +257,8 @@ async def test_only_the_reaction_that_is_named_is_run(bus: Bus, start: Start) ->
 async def test_an_observer_is_shown_events_again_only_with_effects(bus: Bus, start: Start) -> None:
     shown: list[Envelope] = []
 
-    async def observe(envelope: Envelope) -> None:
-        shown.append(envelope)
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        shown.extend(envelopes)
 
     await start({}, observer=observe)
     event = things(1)[0]

@@ -164,7 +164,7 @@ class Stage:
             yield SseClient(response)
 
     async def publish(self, envelope: Envelope, *, at: int = 0) -> None:
-        await self.observers[at](envelope)
+        await self.observers[at]([envelope])
 
     async def custom(self, number: int, *, org: str = ORG, at: int = 0, size: int = 0) -> Envelope:
         """Publish an event with a number in it."""

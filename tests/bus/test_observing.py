@@ -1,0 +1,139 @@
+"""A group that only observes is shown what was read together, in order, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bus import streams
+from bus.broker import FIELD, ensure_group, make_broker
+from bus.handling import Observer, Policy
+from bus.worker import Lane, Worker
+from contracts.envelope import Envelope
+from tests.bus.probe import DOMAIN, Bus, MakeThing, envelope_of, until
+
+EVENTS = streams.events(DOMAIN)
+POLICY = Policy(max_deliveries=3, backoff_base=0.01, claim_after=1.0, timeout=20.0)
+
+Watching = Callable[[Observer], Any]
+
+
+@pytest.fixture
+async def watch(bus: Bus, bus_redis_url: str) -> AsyncIterator[Watching]:
+    """Starts workers that only observe; stops them."""
+    started: list[Worker] = []
+
+    async def start(observer: Observer) -> Worker:
+        worker = Worker(
+            make_broker(bus_redis_url),
+            bus.redis,
+            bus.pipeline,
+            [Lane(EVENTS, bus.handling({}, observer=observer), POLICY, 64)],
+            heartbeat=0.2,
+            drain_grace=5.0,
+        )
+        await worker.start()
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        await worker.stop()
+
+
+async def publish(bus: Bus, count: int) -> list[str]:
+    """Put events on the stream before anybody reads; their types, in order."""
+    await ensure_group(bus.redis, EVENTS, DOMAIN)
+    types = [f"custom.number.n{number}" for number in range(count)]
+    for type in types:
+        await bus.put(envelope_of(MakeThing(name="one")).model_copy(update={"type": type}), EVENTS)
+    return types
+
+
+async def nothing_pending(bus: Bus) -> None:
+    async def none() -> Any:
+        return await bus.pending(EVENTS) == []
+
+    await until(none, "nothing is pending")
+
+
+async def test_what_is_read_together_is_shown_together_and_in_order(
+    bus: Bus, watch: Watching
+) -> None:
+    calls: list[list[str]] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        calls.append([each.type for each in envelopes])
+
+    types = await publish(bus, 100)
+    await watch(observe)
+    await until(lambda: _reached(calls, 100), "all are shown")
+    assert [type for call in calls for type in call] == types
+    assert len(calls) < 10
+    await nothing_pending(bus)
+
+
+async def _reached(calls: list[list[str]], count: int) -> bool:
+    return sum(map(len, calls)) >= count
+
+
+async def test_one_that_cannot_be_shown_harms_only_itself(bus: Bus, watch: Watching) -> None:
+    seen: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        if any(each.type.endswith(".n7") for each in envelopes):
+            raise RuntimeError("not that one")
+        seen.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 20)
+    with capture_logs():
+        await watch(observe)
+        await nothing_pending(bus)
+    assert sorted(set(seen)) == sorted(set(types) - {"custom.number.n7"})
+    letters = await bus.redis.xrange(streams.dead(DOMAIN))
+    assert len(letters) == 1
+    assert b"not that one" in letters[0][1][b"reason"]
+
+
+async def test_one_that_cannot_be_read_is_buried_and_its_neighbours_are_shown(
+    bus: Bus, watch: Watching
+) -> None:
+    seen: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        seen.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 5)
+    await bus.redis.xadd(EVENTS, {FIELD: b"not an envelope"})
+    types += await publish(bus, 5)
+    with capture_logs():
+        await watch(observe)
+        await nothing_pending(bus)
+    assert seen == types
+    assert await bus.redis.xlen(streams.dead(DOMAIN)) == 1
+
+
+async def test_what_is_being_shown_when_the_worker_stops_is_finished(
+    bus: Bus, watch: Watching
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        begun.set()
+        await go.wait()
+        seen.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 10)
+    worker = await watch(observe)
+    await asyncio.wait_for(begun.wait(), 10)
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.wait_for(stopping, 10)
+    assert seen == types
+    assert await bus.pending(EVENTS) == []
