@@ -41,6 +41,7 @@ from gateway.state import GATEWAY, Gateway, running_gateway
 from gateway.table import Route
 from gateway.web import OPENAPI
 from handlers.runtime import checks_of
+from infra.memory import settle
 from infra.ops import ops_routes, serve_ops
 from infra.problems import problem_response
 from infra.settings import Settings
@@ -282,6 +283,7 @@ async def serve(settings: Settings) -> None:
         log.info("started", url=settings.gateway_url, durable=gateway.context.publisher.durability)
         if gateway.context.publisher.durability == "off":
             log.error("redis_not_durable", hint="a 202 may be lost: run Redis with appendonly yes")
+        settle()
         await stop.wait()
         log.info("draining")
         listener.close()

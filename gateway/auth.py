@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from aiohttp import web
 
+from bus.batching import Batcher
 from contracts.actor import Actor
 from contracts.corp.errors import OrganizationNotFound
 from contracts.permissions import Permission
@@ -24,8 +25,8 @@ class Authenticator:
 
     def __init__(self, keys: KeyRing, sessions: SessionStore, *, believe: float) -> None:
         self._keys = keys
-        self._sessions = sessions
         self._believe = believe
+        self._owners: Batcher[str, str] = Batcher(sessions.owners)
         self._live: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     async def actor(self, request: web.Request, allow: Allow) -> Actor | None:
@@ -67,7 +68,7 @@ class Authenticator:
         known = self._live.get(session)
         if known is not None and time.monotonic() - known[1] < self._believe:
             return known[0]
-        owner = await self._sessions.owner(session)
+        owner = await self._owners.find(session)
         self._live.pop(session, None)
         if owner is not None:
             self._live[session] = (owner, time.monotonic())

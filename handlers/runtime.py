@@ -34,6 +34,7 @@ from handlers.topology import PUBLISHED as PUBLISHED
 from handlers.topology import command_groups, event_groups, readers
 from infra import logs, mongo, tracing
 from infra.breaker import Breakers
+from infra.memory import settle
 from infra.ops import Check, serve_ops
 from infra.secrets import use_secrets
 from infra.settings import Settings
@@ -198,6 +199,7 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
             checks["streams"] = reading
         ops = await serve_ops(process, checks, host=settings.ops.host, port=settings.ops.port)
         log.info("started", roles=list(roles), lanes=len(lanes))
+        settle()
         await stop.wait()
         log.info("draining")
         await worker.stop()

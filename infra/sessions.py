@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
@@ -109,6 +110,14 @@ class SessionStore:
         """The user of a live session: the check of every request."""
         user = await self._redis.hget(_key(id), "user")
         return user.decode() if isinstance(user, bytes) else user
+
+    async def owners(self, ids: Sequence[str]) -> dict[str, str]:
+        """The users of those of these sessions that are live."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for id in ids:
+                pipe.hget(_key(id), "user")
+            users = await pipe.execute()
+        return {id: user.decode() for id, user in zip(ids, users, strict=True) if user}
 
     async def of(self, user: str) -> list[Session]:
         """A user's live sessions, newest first."""
