@@ -48,18 +48,22 @@ class Process:
     """Seconds between SIGTERM and SIGKILL."""
     hurried_grace: float = 0.0
     """The same when someone is in a hurry."""
+    niceness: int = 0
+    """How far it stands back for other processes of this machine (nice)."""
 
 
-def die_with_parent() -> Callable[[], None]:
+def die_with_parent(niceness: int = 0) -> Callable[[], None]:
     """A ``preexec_fn`` (or process pool initializer) that has the kernel kill the child with its parent.
 
-    Call it in the parent, and start the child from a thread that lives as long as the
+    It also makes it stand back by ``niceness``. Call it in the parent, and start the child from a thread that lives as long as the
     parent: the kernel goes by the thread. Only Linux can; elsewhere it does nothing.
     """
-    return functools.partial(_arm, os.getpid())
+    return functools.partial(_arm, os.getpid(), niceness)
 
 
-def _arm(parent: int) -> None:
+def _arm(parent: int, niceness: int) -> None:
+    if niceness:
+        os.nice(niceness)
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
@@ -102,7 +106,7 @@ class Child:
                     # A group of its own: a Ctrl-C in the terminal reaches the supervisor alone.
                     start_new_session=True,
                     umask=0o077,
-                    preexec_fn=die_with_parent(),
+                    preexec_fn=die_with_parent(self.process.niceness),
                 )
             except OSError as error:
                 raise CannotStartError(f"{self.process.name} cannot be run: {error}") from error

@@ -25,6 +25,9 @@ DOMAINS = ("auth", "corp", "asset")
 
 _SERVERS, _PREPARE, _GRID8 = range(3)  # start stages
 _SERVING, _RELAY, _SINK, _VALKEY, _MONGOD = range(5)  # stop stages
+_BEHIND = 5
+"""Niceness of what carries out and shows. On a machine that is shared by all, the gateway goes
+on accepting and reading under overload, and the streams hold what is not done yet."""
 _PORTS = ("GATEWAY__PORT", "NOTIFIER__PORT", "UP__MONGO_PORT", "UP__REDIS_PORT", "UP__SMTP_PORT")
 
 
@@ -104,6 +107,7 @@ class Stack:
                 ready=probes.http_ready(layout.notifier_host, layout.notifier_port),
                 shown=layout.notifier_url,
                 grace=15.0,
+                niceness=_BEHIND,
             )
         )
         all_of_them.append(self._with_ops("relay", "relay", stop_stage=_RELAY))
@@ -140,6 +144,7 @@ class Stack:
             ops_port=port,
             grace=grace,
             stop_stage=stop_stage,
+            niceness=_BEHIND,
         )
 
     def _grid8(
@@ -153,6 +158,7 @@ class Stack:
         grace: float = 10.0,
         start_stage: int = _GRID8,
         stop_stage: int = _SERVING,
+        niceness: int = 0,
     ) -> Process:
         return Process(
             name=name,
@@ -166,6 +172,7 @@ class Stack:
             stop_stage=stop_stage,
             deadline=self.layout.up.ready_timeout,
             grace=grace,
+            niceness=niceness,
         )
 
 
