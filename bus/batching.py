@@ -11,6 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
+from bus.gathering import gather_from
+
+LIMIT = 512
+"""Keys after which nobody else is waited for."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -35,6 +40,7 @@ class Batcher(Generic[K, V]):
 
     async def _run(self) -> None:
         while self._waiting:
+            await gather_from(self._waiting, LIMIT)
             batch, self._waiting = self._waiting, {}
             try:
                 found = await self._fetch(list(batch))

@@ -23,6 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
+from bus.gathering import gather_from
 from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
 from bus.writes import duplicate_at, writes_of
 from contracts.envelope import Envelope
@@ -113,6 +114,7 @@ class Committer:
 
     async def _drain(self) -> None:
         while self._queue:
+            await gather_from(self._queue, self._limit)
             batch, self._queue = self._queue[: self._limit], self._queue[self._limit :]
             with SECONDS.time():
                 await self._commit_together(batch)

@@ -13,6 +13,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from bus.gathering import gather_from
+
 LIMIT = 512
 """Requests that share one round trip at most."""
 
@@ -53,6 +55,7 @@ class Pipeline:
 
     async def _send(self) -> None:
         while self._queue:
+            await gather_from(self._queue, LIMIT)
             batch, self._queue = self._queue[:LIMIT], self._queue[LIMIT:]
             try:
                 async with self._redis.pipeline(transaction=False) as pipe:
