@@ -59,8 +59,26 @@ def bus(rounds: int, messages: int, writes: int, memory_messages: int, as_json: 
     click.echo(json.dumps(result, indent=2) if as_json else _bus_table(result))
 
 
+def _verdict(what: str, figure: float, sign: str, wanted: float) -> str:
+    """One line: what was to be reached, what was, and by how much it was missed."""
+    reached = figure >= wanted if sign == "≥" else figure <= wanted
+    missed = f"missed by {abs(figure - wanted) / wanted:.0%}"
+    target = f"{sign} {wanted:,g}"
+    return f"{what:<58}{figure:>9,.2f}  {target:>8}  {'reached' if reached else missed}"
+
+
 def _bus_table(result: dict[str, Any]) -> str:
     alone, writes, memory = result["alone"], result["writes"], result["memory"]
+    targets = [
+        _verdict("bus alone, no-op handler ÷ raw loop", alone["ratio"], "≥", 0.25),
+        _verdict("commands/s of one worker with a real write", writes["per_second"], "≥", 3000),
+        _verdict(
+            f"memory after {memory['messages']:,} messages ÷ after 10,000",
+            memory["ratio"],
+            "≤",
+            1.1,
+        ),
+    ]
     rows = [
         ("bus alone, no-op handler", f"{alone['grid8_per_second']:.0f} messages/s"),
         ("raw redis-py loop, batch XACK", f"{alone['raw_per_second']:.0f} messages/s"),
@@ -71,7 +89,8 @@ def _bus_table(result: dict[str, Any]) -> str:
         ("the second ÷ the first", f"{memory['ratio']:.2f}"),
     ]
     head = f"Medians of {result['rounds']} rounds, sides in turn.\n\n"
-    return head + "\n".join(f"{name:<36}{figure:>22}" for name, figure in rows)
+    table = "\n".join(f"{name:<36}{figure:>22}" for name, figure in rows)
+    return "\n".join([head + table, "", "Targets:", *targets])
 
 
 def _table(result: dict[str, Any]) -> str:
@@ -97,6 +116,19 @@ def _table(result: dict[str, Any]) -> str:
                 f"{each['connections']:>11}  {side:<12}"
                 + "".join(f"{figures['cpu_ms_per_request'][name]:>13.2f}" for name in names)
             )
+    sides = {each["connections"]: each["sides"] for each in result["results"]}
+    targets = []
+    if 128 in sides:
+        sync, later = sides[128]["grid8"], sides[128]["grid8 async"]
+        targets += [
+            _verdict("synchronous create at 128 ÷ lean", sync["times_lean"], "≥", 1.0),
+            _verdict("the same with Prefer: respond-async", later["times_lean"], "≥", 2.0),
+        ]
+    if 1 in sides:
+        median = sides[1]["grid8"]["latency_times_lean"]
+        targets.append(_verdict("median latency at 1 connection ÷ lean", median, "≤", 2.5))
+    if targets:
+        lines += ["", "Targets:", *targets]
     odd = sum(s["other_answers"] for e in result["results"] for s in e["sides"].values())
     if odd:
         lines += ["", f"{odd} requests were answered with neither 201 nor 202."]
