@@ -109,13 +109,12 @@ class Load:
     async def _call(self) -> None:
         while not self._stopping:
             record = self.mix.draw()
-            await self._ask(record)
-            self.records.append(record)
+            await self.ask(record)
             failed = record.answers[-1].unknown
             await asyncio.sleep(max(self._pace, PAUSE if failed else 0.0))
 
-    async def _ask(self, record: Record) -> None:
-        """Send one command, with a key until there is an answer to it."""
+    async def ask(self, record: Record) -> None:
+        """Send one command, with a key until there is an answer to it, and keep the record."""
         while True:
             answer = await self.owner.send(**record.request)
             if answer.code == "idempotency.in_progress":
@@ -130,6 +129,7 @@ class Load:
                 continue
             break
         self._judge(record, answer)
+        self.records.append(record)
 
     def _judge(self, record: Record, answer: Answer) -> None:
         if answer.unknown or (answer.status == 202 and "status_url" in answer.body):

@@ -95,6 +95,10 @@ class Mix:
         [kind] = self.chance.choices(list(KINDS), list(KINDS.values()))
         if kind == "member keyed" and not self.registered:
             kind = "person"
+        return self.record(kind)
+
+    def record(self, kind: str) -> Record:
+        """Something of a kind to ask for."""
         self._number += 1
         mark = f"{kind} {self._number}"
         headers = {}
