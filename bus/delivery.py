@@ -193,6 +193,17 @@ class Delivery:
         """Let others have entries at once that were read but not begun."""
         await asyncio.gather(*(self.park(entry, 0.0, counted=False) for entry in entries))
 
+    async def unheard(self) -> list[Entry]:
+        """What Redis has delivered to this consumer, and nobody has taken in hand."""
+        rows = await self.pipeline.execute(
+            "XPENDING", self.stream, self.group, "-", "+", 1000, self.consumer
+        )
+        return [
+            Entry(_text(id), {}, attempt=int(deliveries))
+            for id, _, _, deliveries in rows
+            if _text(id) not in self.in_hand
+        ]
+
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

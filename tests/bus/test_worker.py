@@ -248,6 +248,25 @@ async def test_draining_finishes_what_runs_reads_no_more_and_hands_back_the_rest
     assert {entry.attempt for entry in again} <= {1}
 
 
+async def test_what_is_read_at_the_very_moment_of_a_stop_is_handed_back(
+    bus: Bus, run: Running
+) -> None:
+    patient = Policy(max_deliveries=3, backoff_base=0.01, claim_after=60.0, timeout=20.0)
+    sent = 0
+    for _ in range(3):
+        worker = await run({MakeThing: make_thing}, policy=patient)
+        stopping = asyncio.create_task(worker.stop())
+        while not stopping.done():
+            await bus.send(MakeThing(name=f"thing {sent}"))
+            sent += 1
+        await stopping
+        kept = [row for row in await bus.pending() if row["consumer"] == worker.consumer.encode()]
+        assert not kept, "nobody could have it before a minute is over"
+    await run({MakeThing: make_thing}, policy=patient)
+    await made(bus, sent, seconds=30)
+    await nothing_pending(bus)
+
+
 async def test_a_handler_that_outlives_the_grace_is_cut_and_handed_back(
     bus: Bus, run: Running
 ) -> None:
