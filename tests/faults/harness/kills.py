@@ -9,30 +9,34 @@ import signal
 from collections import Counter
 
 from infra.embedded.errors import CannotStartError
-from infra.embedded.running import RunningStack
+from tests.faults.harness.load import Load
+from tests.faults.harness.stack import PROCESSES
 
-ROLES = ("gateway", "worker-auth", "worker-corp", "worker-asset", "notifier", "relay")
+PATIENCE = 8.0
+"""Seconds after which a process is killed although nothing flows."""
 START = 1.5
 """Seconds of a start in which a process may be killed again."""
 
 
 class Killer:
-    """Kills each of these roles at random instants, independently of the others.
+    """Kills each of these roles at random instants while a load flows.
 
-    ``gap`` is how many seconds, at most, a process is left alone once it is ready.
+    ``gap`` is how many seconds, at most, a process is left alone once it is ready and the
+    load flows again; ``again`` how often it is killed in the middle of its start.
     """
 
     def __init__(
         self,
-        stack: RunningStack,
+        load: Load,
         chance: random.Random,
         *,
-        roles: tuple[str, ...] = ROLES,
-        gap: float = 3.0,
+        roles: tuple[str, ...] = PROCESSES,
+        gap: float = 2.0,
         again: float = 0.3,
     ) -> None:
         self.killed: Counter[str] = Counter()
-        self._stack = stack
+        self._load = load
+        self._stack = load.stack
         self._chance = chance
         self._roles = roles
         self._gap = gap
@@ -51,6 +55,7 @@ class Killer:
 
     async def _torment(self, role: str) -> None:
         while not self._enough(role):
+            await self._load.flows(PATIENCE)
             await asyncio.sleep(self._chance.uniform(0, self._gap))
             # Not left to the supervisor, which would wait longer after each death.
             await self._stack.hold(role, signal.SIGKILL)
