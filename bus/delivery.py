@@ -25,7 +25,9 @@ from contracts.types import now, rfc3339
 
 log = structlog.get_logger(__name__)
 
+# A client that has lost the reply asks again.
 _BURY = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then return 0 end
 redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
 return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """
