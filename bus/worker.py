@@ -22,6 +22,7 @@ from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND
 from bus.pipeline import Pipeline
+from bus.reading import be_patient
 from bus.tasks import end
 from bus.trim import trim
 
@@ -128,6 +129,7 @@ class Worker:
             await self._dispatch(lane, entries)
 
         subscriber(receive)
+        be_patient(subscriber)
         return subscriber
 
     async def start(self) -> None:

@@ -305,6 +305,34 @@ async def test_a_worker_whose_group_vanished_reads_on(bus: Bus, run: Running, lo
     await nothing_pending(bus)
 
 
+async def test_a_reader_that_redis_refuses_does_not_spin_and_reads_on_afterwards(
+    bus: Bus, run: Running
+) -> None:
+    async def refused() -> int:
+        statistics = await bus.redis.info("commandstats")
+        return int(statistics["cmdstat_xreadgroup"]["rejected_calls"])
+
+    worker = await run({MakeThing: make_thing})
+    await bus.send(MakeThing(name="before"))
+    await made(bus, 1)
+    before = await refused()
+    await bus.redis.config_set("min-replicas-to-write", 1)
+    try:
+
+        async def both_refused() -> bool:
+            return await refused() >= before + 2
+
+        await until(both_refused, "both lanes to be refused")
+        at_first = await refused()
+        await asyncio.sleep(1)
+        assert await refused() - at_first < 10, "it asks again and again"
+    finally:
+        await bus.redis.config_set("min-replicas-to-write", 0)
+    await bus.send(MakeThing(name="after"))
+    await made(bus, 2, seconds=30)
+    assert worker.ready
+
+
 async def test_a_lane_whose_stream_is_broken_does_not_stop_the_heartbeat_of_another(
     bus: Bus, run: Running
 ) -> None:
