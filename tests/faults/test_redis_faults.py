@@ -24,7 +24,6 @@ from tests.faults.harness import (
 
 AWAY = 8.0
 """Seconds an outage lasts: longer than clients try again by themselves."""
-STALL = 10.0
 ENOUGH = 40
 SHORTAGES = 5
 
@@ -76,27 +75,43 @@ async def test_what_was_answered_is_in_the_append_only_file_of_a_redis_that_is_k
             await load.answered(ENOUGH)
 
 
-async def test_a_redis_without_memory_is_answered_503_and_left_alone_until_it_has_some(
-    stack: RunningStack,
+@pytest.mark.parametrize(
+    ("setting", "short"),
+    [
+        pytest.param("maxmemory", 1024, id="no memory"),
+        # A group's read is a write too.
+        pytest.param("min-replicas-to-write", 1, id="no writes", marks=pytest.mark.slow),
+    ],
+)
+async def test_what_redis_refuses_is_answered_503_and_done_when_it_takes_writes_again(
+    stack: RunningStack, setting: str, short: int
 ) -> None:
     async with survived(stack) as load, stores_of(stack) as stores:
         for _ in range(SHORTAGES):
-            await stores.redis.config_set("maxmemory", 1024)  # with commands in everybody's hands
+            await stores.redis.config_set(setting, short)  # with commands in everybody's hands
             try:
                 await load.met(503, 12)
             finally:
-                await stores.redis.config_set("maxmemory", 0)
+                await stores.redis.config_set(setting, 0)
             await load.flows(20)
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        10,
+        # Longer than a connection waits for an answer.
+        pytest.param(25, marks=pytest.mark.slow),
+    ],
+)
 async def test_a_stall_of_redis_keeps_no_request_waiting_longer_than_it_may(
-    stack: RunningStack,
+    stack: RunningStack, seconds: int
 ) -> None:
     async with survived(stack) as load:
         before = load.slowest
         stack.kill("valkey", signal.SIGSTOP)
         try:
-            await asyncio.sleep(STALL)
+            await asyncio.sleep(seconds)
             while_it_stood = load.seen[503]
         finally:
             stack.kill("valkey", signal.SIGCONT)
