@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
 from collections import Counter
 
+from bus.broker import connect
+from handlers.topology import command_groups, event_groups
 from infra.embedded.errors import CannotStartError
 from tests.faults.harness.load import Load
 from tests.faults.harness.stack import PROCESSES
 
+FULL = 0.5
+"""How often a process is killed with something in hand, rather than at any instant."""
 PATIENCE = 8.0
 """Seconds after which a process is killed although nothing flows."""
 START = 1.5
@@ -46,9 +51,20 @@ class Killer:
     async def kill(self, count: int) -> None:
         """Kill at least so many, each role about as often; return when all run again."""
         self._wanted = count
-        async with asyncio.TaskGroup() as group:
+        async with connect(self._stack.redis_url) as self._redis, asyncio.TaskGroup() as group:
             for role in self._roles:
                 group.create_task(self._torment(role))
+
+    async def _hands_full(self, role: str) -> None:
+        """Wait for the moment in which it has something in hand, if that comes soon."""
+        group = role.removeprefix("worker-")
+        pairs = [each for each in (*command_groups(), *event_groups()) if each[1] == group]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE / 4):
+                while pairs:
+                    for stream, _ in pairs:
+                        if (await self._redis.xpending(stream, group))["pending"]:
+                            return
 
     def _enough(self, role: str) -> bool:
         return self.killed[role] * len(self._roles) >= self._wanted
@@ -57,9 +73,12 @@ class Killer:
         while not self._enough(role):
             await self._load.flows(PATIENCE)
             await asyncio.sleep(self._chance.uniform(0, self._gap))
+            if self._chance.random() < FULL:
+                await self._hands_full(role)
+            self._stack.kill(role)
+            self.killed[role] += 1
             # Not left to the supervisor, which would wait longer after each death.
             await self._stack.hold(role, signal.SIGKILL)
-            self.killed[role] += 1
             while not await self._started(role):
                 pass
 
