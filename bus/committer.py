@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
-from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
+from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
 from bus.writes import duplicate_at, writes_of
 from contracts.envelope import Envelope
 from contracts.types import new_id, now
@@ -256,7 +256,7 @@ class Committer:
                 at = duplicate_at(error)
                 if at is None:
                     raise
-                raise Conflict(f"a duplicate in {collection}", writes.owners[at]) from error
+                raise Duplicate(f"a duplicate in {collection}", writes.owners[at]) from error
             if result.matched_count + result.deleted_count != writes.expected:
                 raise Conflict(f"a document of {collection} has changed since it was read")
 

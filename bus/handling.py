@@ -24,7 +24,7 @@ from bus.middleware import DEAD, RETRIES, Observed, handled
 from bus.outages import is_outage
 from bus.publisher import Publisher
 from bus.replies import Outcome
-from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
+from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
 from contracts.base import Command, Message, View
 from contracts.envelope import Envelope
 from contracts.errors import DomainError, ErrorKind, Failure, Retry
@@ -170,6 +170,7 @@ class Handling:
             return await self._give_up(envelope, entry, delivery, grave)
         if entry.again and await self._repeat(envelope, entry, delivery):
             return "repeated"
+        duplicates = 0
         for run in range(FRESH_TRIES):
             unit = self._unit(envelope, entry, rerun=run > 0)
             await self._decide(message, unit)
@@ -186,6 +187,10 @@ class Handling:
                 ):
                     return "repeated"
                 log.debug("run_again", reason=str(conflict))
+                duplicates += isinstance(conflict, Duplicate)
+                if duplicates == FRESH_TRIES:
+                    # It has seen each time what is there already, and adds it all the same.
+                    raise
                 continue
             await self._finisher.finish(Finished(unit, publication, delivery, entry.id))
             return "refused" if unit.outcome and unit.outcome.failure else "done"
