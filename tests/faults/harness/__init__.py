@@ -1,0 +1,39 @@
+"""The common harness of the fault tests: a stack, a load on it, and what must hold afterwards.
+
+A test of a fault is::
+
+    async with fault_stack(folder) as stack, Load(stack) as load:
+        await load.answered(80)
+        ...  # the fault
+        await load.answered(80)
+        await check_everything(load)
+"""
+
+from tests.faults.harness.caller import Answer, Caller
+from tests.faults.harness.checks import check_everything
+from tests.faults.harness.kills import ROLES, Killer
+from tests.faults.harness.load import Load
+from tests.faults.harness.mix import KINDS, Record
+from tests.faults.harness.quiet import check_quiet
+from tests.faults.harness.sockets import Watcher
+from tests.faults.harness.stack import QUICK, Stores, fault_stack, stores_of
+from tests.faults.harness.waiting import DEADLINE, until
+
+__all__ = [
+    "DEADLINE",
+    "KINDS",
+    "QUICK",
+    "ROLES",
+    "Answer",
+    "Caller",
+    "Killer",
+    "Load",
+    "Record",
+    "Stores",
+    "Watcher",
+    "check_everything",
+    "check_quiet",
+    "fault_stack",
+    "stores_of",
+    "until",
+]

@@ -1,0 +1,230 @@
+"""A load of mixed commands through the real gateway, and sockets that watch what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from infra.embedded.running import RunningStack
+from tests.faults.harness.caller import Answer, Caller
+from tests.faults.harness.mix import REFUSALS, TAKEN, Mix, Record
+from tests.faults.harness.sockets import Watcher
+from tests.faults.harness.waiting import until
+
+PAUSE = 0.2
+"""Seconds before a caller goes on after a request that failed."""
+
+
+class Load:
+    """Callers that ask for what ``mix`` draws, from entry until ``finish``.
+
+    ``forgetful`` is for faults in which Redis loses its data: sessions and idempotency keys
+    are gone then, and a command may be lost, saying so. ``pace`` is how many seconds each
+    caller waits between requests; ``restless`` whether sockets leave and come back.
+    """
+
+    def __init__(
+        self,
+        stack: RunningStack,
+        *,
+        callers: int = 8,
+        watchers: int = 2,
+        seed: int = 1,
+        pace: float = 0.0,
+        forgetful: bool = False,
+        restless: bool = True,
+    ) -> None:
+        self.stack = stack
+        self.seed = seed
+        self.forgetful = forgetful
+        self.records: list[Record] = []
+        """Everything that was asked for, and answered."""
+        self.watchers: list[Watcher] = []
+        self._callers = callers
+        self._watching = watchers
+        self._pace = pace
+        self._restless = restless
+        self._stopping = False
+        self._finished = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._exits = contextlib.AsyncExitStack()
+        self.http = await self._exits.enter_async_context(
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=60), connector=aiohttp.TCPConnector(limit=0)
+            )
+        )
+        try:
+            await self._settle_in()
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    async def _settle_in(self) -> None:
+        url = self.stack.gateway_url
+        self.owner = await Caller.new(self.http, url, forgiving=self.forgetful)
+        self.observer = Caller(self.http, url, self.owner.credentials, self.forgetful)
+        await self.observer.sign_in()
+        self.org = (await self._make("/v1/orgs", "Faults"))["id"]
+        brands = f"/v1/orgs/{self.org}/brands"
+        await self._make(brands, TAKEN)
+        self.shared: str = (await self._make(brands, "Shared"))["id"]
+        self.mix = Mix(self.seed, self.org, self.shared)
+        for _ in range(self._watching):
+            restless = random.Random(self.mix.chance.random()) if self._restless else None
+            self.watchers.append(Watcher(self.observer, self.org, restless=restless))
+        self._tasks = [asyncio.create_task(each.watch()) for each in self.watchers]
+        for each in self.watchers:
+            await asyncio.wait_for(each.subscribed.wait(), 60)
+        self._calling = [asyncio.create_task(self._call()) for _ in range(self._callers)]
+        self._tasks += self._calling
+
+    async def _make(self, path: str, name: str) -> Any:
+        answer = await self.owner.send("POST", path, json={"name": name})
+        assert answer.status == 201, answer
+        return answer.body
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._exits.aclose()
+
+    async def _call(self) -> None:
+        while not self._stopping:
+            record = self.mix.draw()
+            await self.ask(record)
+            failed = record.answers[-1].unknown
+            await asyncio.sleep(max(self._pace, PAUSE if failed else 0.0))
+
+    async def ask(self, record: Record) -> None:
+        """Send one command, with a key until there is an answer to it, and keep the record."""
+        while True:
+            answer = await self.owner.send(**record.request)
+            if answer.code == "idempotency.in_progress":
+                assert record.key, answer
+                await asyncio.sleep(float(answer.retry_after or 1))
+                continue
+            record.answers.append(answer)
+            if answer.unknown and answer.status == 503:
+                assert answer.retry_after, f"a 503 says when to try again: {answer}"
+            if answer.unknown and record.key and not self.forgetful:
+                await asyncio.sleep(PAUSE)
+                continue
+            break
+        self._judge(record, answer)
+        self.records.append(record)
+
+    def _judge(self, record: Record, answer: Answer) -> None:
+        if answer.unknown or (answer.status == 202 and "status_url" in answer.body):
+            record.end = "unknown"
+        elif answer.status in (200, 201, 202):
+            record.end, record.result = "done", answer.body
+            if record.kind.startswith("person"):
+                self.mix.registered.append(record.mark)
+        else:
+            self._refused(record, answer.code, answer)
+
+    def _refused(self, record: Record, code: str, why: Any) -> None:
+        if code == "command_lost" and self.forgetful:
+            record.end = "lost"
+        else:
+            assert code in REFUSALS.get(record.kind, ()), (record.kind, record.mark, why)
+            record.end = "refused"
+
+    def _check_alive(self) -> None:
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                raise AssertionError("a caller or a socket met what it must not") from (
+                    task.exception()
+                )
+
+    async def answered(self, more: int, seconds: float = 60.0) -> None:
+        """Wait until so many more commands have been answered, whichever way."""
+        count = len(self.records) + more
+
+        async def enough() -> Any:
+            self._check_alive()
+            return len(self.records) >= count or f"{len(self.records)} of {count}"
+
+        await until(enough, f"{more} more answers", seconds)
+
+    async def finish(self) -> None:
+        """Stop asking, and follow everything to its end. The sockets stay open."""
+        if self._finished:
+            return
+        self._stopping = True
+
+        async def silent() -> Any:
+            self._check_alive()
+            waiting = sum(not task.done() for task in self._calling)
+            return waiting == 0 or f"{waiting} callers have no answer"
+
+        await until(silent, "every command is answered", 120)
+        limit = asyncio.Semaphore(8)
+
+        async def one(record: Record) -> None:
+            async with limit:
+                await self._follow(record)
+                if record.key and not self.forgetful:
+                    await self._replay(record)
+
+        await asyncio.gather(*(one(each) for each in self.records))
+        self._finished = True
+
+    async def _follow(self, record: Record) -> None:
+        """A 202 is a promise: see what came of it."""
+        last = record.answers[-1]
+        if last.status != 202 or "status_url" not in last.body:
+            return
+        view: Any = {}
+
+        async def over() -> Any:
+            nonlocal view
+            answer = await self.owner.send("GET", last.body["status_url"])
+            assert answer.status == 200 or answer.unknown, (record, answer)
+            view = answer.body
+            return (answer.status == 200 and view["status"] != "pending") or answer
+
+        await until(over, f"{record.mark} comes to an end")
+        if view["status"] == "succeeded":
+            record.end, record.result = "done", view["result"]
+        else:
+            self._refused(record, view["problem"]["code"], view)
+
+    async def _replay(self, record: Record) -> None:
+        """The same key and body again get the first answer again."""
+        again = await self.owner.send(**record.request)
+        wanted = record.first
+        assert (again.status, _same(again)) == (wanted.status, _same(wanted)), (record, again)
+
+    def ends(self) -> Counter[str]:
+        """How many ended in which way."""
+        return Counter(each.end for each in self.records)
+
+    def statuses(self) -> Counter[int]:
+        """Every answer by its status; 0 is a broken connection."""
+        return Counter(answer.status for each in self.records for answer in each.answers)
+
+
+def _same(answer: Answer) -> Any:
+    """What must be the same in the answer to a repeated request."""
+    if not isinstance(answer.body, dict):
+        return answer.body
+    return {name: value for name, value in answer.body.items() if name != "request_id"}
