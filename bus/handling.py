@@ -20,7 +20,7 @@ from bus.committer import Committer
 from bus.delivery import Delivery, Entry, Grave
 from bus.documents import INBOX, Database
 from bus.finishing import Finished, Finisher
-from bus.middleware import DEAD, RETRIES, Observed, handled
+from bus.middleware import DEAD, Observed, handled, retried
 from bus.outages import is_outage
 from bus.publisher import Publisher
 from bus.replies import Outcome
@@ -128,14 +128,14 @@ class Handling:
             async with asyncio.timeout(policy.timeout):
                 return await self._run(contract, envelope, entry, delivery)
         except Retry as retry:
-            RETRIES.labels(self.group, envelope.type, "asked").inc()
+            retried(self.group, envelope.type, "asked").inc()
             await delivery.park(entry, retry.after, counted=False)
             return "retried"
         except Exception as error:
             if is_outage(error):
                 # Waiting for a server is no attempt of the handler's.
                 log.warning("dependency_away", reason=str(error)[:500])
-                RETRIES.labels(self.group, envelope.type, "dependency").inc()
+                retried(self.group, envelope.type, "dependency").inc()
                 await delivery.park(entry, policy.backoff(3), counted=False)
                 return "retried"
             log.exception("handler_failed", handler=self._name(contract))
@@ -147,7 +147,7 @@ class Handling:
                     traceback.format_exc(),
                 )
                 return await self._give_up(envelope, entry, delivery, grave)
-            RETRIES.labels(self.group, envelope.type, "failed").inc()
+            retried(self.group, envelope.type, "failed").inc()
             await delivery.park(entry, policy.backoff(entry.attempt), counted=True)
             return "retried"
 
@@ -255,7 +255,7 @@ class Handling:
         log.error(
             "dead_letter", stream=delivery.stream, reason=grave.reason, attempts=grave.attempts
         )
-        DEAD.labels(self.group, grave.reason.partition(":")[0]).inc()
+        DEAD.labels(self.group, grave.handler, grave.reason.partition(":")[0]).inc()
         await delivery.bury(entry, grave)
 
     def _name(self, contract: type[Message] | None) -> str:

@@ -20,7 +20,7 @@ from bus import streams
 from bus.broker import ensure_group
 from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Policy
-from bus.middleware import IN_HAND
+from bus.middleware import IN_HAND, READ
 from bus.pipeline import Pipeline
 from bus.tasks import end
 from bus.trim import trim
@@ -119,11 +119,14 @@ class Worker:
             title=f"{lane.handling.group} reads {lane.stream}",
         )
 
+        read = READ.labels(lane.stream, lane.handling.group)
+
         async def receive(batch: Any) -> None:
             entries = [
                 Entry(id.decode(), fields, attempt=1)
                 for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
             ]
+            read.observe(len(entries))
             await self._dispatch(lane, entries)
             if self._stopping:
                 # The reader asks for more as soon as this returns, and would until the last
