@@ -23,7 +23,7 @@ from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND, READ
 from bus.pipeline import Pipeline
 from bus.tasks import end
-from bus.trim import trim
+from bus.trim import forget_consumers, trim
 
 log = structlog.get_logger(__name__)
 
@@ -235,6 +235,7 @@ class Worker:
 
     async def _trim(self, lane: Lane) -> None:
         await trim(self._redis, lane.stream)
+        await forget_consumers(self._redis, lane.stream)
 
     async def _watch(self, lane: Lane) -> None:
         """A reader stops silently when its group is gone, as after FLUSHALL: start it again."""
