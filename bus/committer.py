@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
 from bus.gathering import gather_from
-from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
+from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
 from bus.writes import duplicate_at, writes_of
 from contracts.envelope import Envelope
 from contracts.types import new_id, now
@@ -258,7 +258,7 @@ class Committer:
                 at = duplicate_at(error)
                 if at is None:
                     raise
-                raise Conflict(f"a duplicate in {collection}", writes.owners[at]) from error
+                raise Duplicate(f"a duplicate in {collection}", writes.owners[at]) from error
             if result.matched_count + result.deleted_count != writes.expected:
                 raise Conflict(f"a document of {collection} has changed since it was read")
 

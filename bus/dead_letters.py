@@ -8,6 +8,7 @@ in one slot of Redis Cluster with the streams it may go back to, so each change 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from bus.accepted import Accepted, Waiting
 from bus.broker import FIELD, encode
 from bus.documents import INBOX, Database
 from bus.handling import GAVE_UP
-from bus.letters import DeadLetter, Wanted, edited
+from bus.letters import EDITS, ORIGINAL, ORIGINAL_DATA, DeadLetter, Wanted, edited
 from bus.publisher import Publisher
 from bus.unit_of_work import inbox_key
 from contracts.base import Command
@@ -33,6 +34,8 @@ KEPT = 24 * 3600
 """Seconds in which it is remembered that a redriven command waits."""
 _REPLAYED = (b"replay", b"reaction", b"effects")
 """What a replay said about the entry; it holds when the entry comes again."""
+_EDITED = (EDITS, ORIGINAL, ORIGINAL_DATA)
+"""What says that the message is not what was sent; it stays with the message."""
 
 # Only while the letter is there: of two operators, or of two tries, one does it.
 _MOVE = """
@@ -94,6 +97,7 @@ class DeadLetters:
         if command is not None:
             await self._forget_failure(command, target)
         fields = {FIELD.encode(): letter.body}
+        fields |= {name: letter.fields[name] for name in _EDITED if name in letter.fields}
         if target == streams.replay(letter.domain):
             fields |= {name: letter.fields[name] for name in _REPLAYED if name in letter.fields}
             fields[b"redrive"] = letter.entry.encode()
@@ -132,15 +136,15 @@ class DeadLetters:
         """
         envelope = edited(letter, data)
         body = encode(envelope.wire(), id=envelope.id, correlation=envelope.correlationid)
+        changed = _changed(letter.envelope.data if letter.envelope else {}, envelope.data)
+        edit = {"by": self._by, "at": rfc3339(now()), "changed": changed}
         fields = {
-            b"original": letter.entry.encode(),
-            b"original_data": letter.body,
+            ORIGINAL: letter.entry.encode(),
+            ORIGINAL_DATA: letter.body,
             **letter.fields,
             FIELD.encode(): body,
-            b"edited_by": self._by.encode(),
-            b"edited_at": rfc3339(now()).encode(),
+            EDITS: json.dumps([*letter.edits, edit]).encode(),
         }
-        changed = _changed(letter.envelope.data if letter.envelope else {}, envelope.data)
         record = await self._begin("edit", letter, after=body, changed=changed)
         stream = streams.dead(letter.domain)
         entry = await self._redis.eval(_MOVE, 2, stream, stream, letter.entry, *_flat(fields))

@@ -38,8 +38,10 @@ PARKED = "parked"
 SUSPICIOUS = 2
 """Deliveries after which an entry whose consumer died may be what killed it."""
 
-_CARRIED = frozenset((b"replay", b"reaction", b"effects", b"redrive"))
-"""Fields of an entry that its dead letter has too; see replay_lane.py."""
+_CARRIED = frozenset(
+    (b"replay", b"reaction", b"effects", b"redrive", b"edits", b"original", b"original_data")
+)
+"""Fields of an entry that its dead letter has too; see replay_lane.py and letters.py."""
 
 
 @dataclass(frozen=True, slots=True)

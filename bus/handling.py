@@ -21,12 +21,12 @@ from bus.deadlines import Within
 from bus.delivery import Delivery, Entry, Grave
 from bus.documents import INBOX, Database
 from bus.finishing import Finished, Finisher
-from bus.middleware import DEAD, RETRIES, Observed, handled
+from bus.middleware import DEAD, Observed, handled, retried
 from bus.observing import Observer as Observer
 from bus.outages import is_outage
 from bus.publisher import Publisher
 from bus.replies import Outcome
-from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork
+from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
 from contracts.base import Command, Message, View
 from contracts.envelope import Envelope
 from contracts.errors import DomainError, ErrorKind, Failure, Retry
@@ -133,14 +133,14 @@ class Handling:
             with Within(policy.timeout):
                 return await self._run(contract, envelope, entry, delivery)
         except Retry as retry:
-            RETRIES.labels(self.group, envelope.type, "asked").inc()
+            retried(self.group, envelope.type, "asked").inc()
             await delivery.park(entry, retry.after, counted=False)
             return "retried"
         except Exception as error:
             if is_outage(error):
                 # Waiting for a server is no attempt of the handler's.
                 log.warning("dependency_away", reason=str(error)[:500])
-                RETRIES.labels(self.group, envelope.type, "dependency").inc()
+                retried(self.group, envelope.type, "dependency").inc()
                 await delivery.park(entry, policy.backoff(3), counted=False)
                 return "retried"
             log.exception("handler_failed", handler=self._name(contract))
@@ -152,7 +152,7 @@ class Handling:
                     traceback.format_exc(),
                 )
                 return await self._give_up(envelope, entry, delivery, grave)
-            RETRIES.labels(self.group, envelope.type, "failed").inc()
+            retried(self.group, envelope.type, "failed").inc()
             await delivery.park(entry, policy.backoff(entry.attempt), counted=True)
             return "retried"
 
@@ -175,6 +175,7 @@ class Handling:
             return await self._give_up(envelope, entry, delivery, grave)
         if entry.again and await self._repeat(envelope, entry, delivery):
             return "repeated"
+        duplicates = 0
         for run in range(FRESH_TRIES):
             unit = self._unit(envelope, entry, rerun=run > 0)
             await self._decide(message, unit)
@@ -191,6 +192,10 @@ class Handling:
                 ):
                     return "repeated"
                 log.debug("run_again", reason=str(conflict))
+                duplicates += isinstance(conflict, Duplicate)
+                if duplicates == FRESH_TRIES:
+                    # It has seen each time what is there already, and adds it all the same.
+                    raise
                 continue
             await self._finisher.finish(Finished(unit, publication, delivery, entry.id))
             return "refused" if unit.outcome and unit.outcome.failure else "done"
@@ -255,7 +260,7 @@ class Handling:
         log.error(
             "dead_letter", stream=delivery.stream, reason=grave.reason, attempts=grave.attempts
         )
-        DEAD.labels(self.group, grave.reason.partition(":")[0]).inc()
+        DEAD.labels(self.group, grave.handler, grave.reason.partition(":")[0]).inc()
         await delivery.bury(entry, grave)
 
     def _name(self, contract: type[Message] | None) -> str:

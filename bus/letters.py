@@ -7,6 +7,7 @@ An edit is checked against its contract, which must be declared: a caller import
 from __future__ import annotations
 
 import fnmatch
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +20,12 @@ from bus.broker import FIELD, decode
 from contracts.base import Message
 from contracts.envelope import Envelope
 from contracts.sealed import OPEN
+
+EDITS = b"edits"
+"""The field that says what operators changed: ``by``, ``at`` and ``changed`` of each edit."""
+ORIGINAL = b"original"
+ORIGINAL_DATA = b"original_data"
+"""Entry and bytes of the letter that was edited first."""
 
 
 class EditRefused(ValueError):
@@ -59,6 +66,15 @@ class DeadLetter:
         except ValueError:
             return None
 
+    @cached_property
+    def edits(self) -> list[dict[str, Any]]:
+        """Who changed the message, when, and the names of the fields; oldest first."""
+        try:
+            found = json.loads(self.fields.get(EDITS, b"[]"))
+        except ValueError:
+            return []
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
     @property
     def type(self) -> str:
         """The message's wire type; empty when it cannot be decoded."""
@@ -89,7 +105,7 @@ class DeadLetter:
             "handler": self.text("handler"),
             "attempts": int(self.text("attempts") or 0),
             "reason": self.text("reason"),
-            "edited_by": self.text("edited_by") or None,
+            "edited_by": self.edits[-1].get("by") if self.edits else None,
         }
 
     def whole(self) -> dict[str, Any]:
@@ -100,7 +116,7 @@ class DeadLetter:
         return {
             **self.summary(),
             "entry": self.text("entry"),
-            "edited_at": self.text("edited_at") or None,
+            "edits": self.edits,
             "original": self.text("original") or None,
             "envelope": envelope,
             "undecodable": None if self.envelope else repr(self.body or self.text("raw"))[:8000],

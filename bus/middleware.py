@@ -25,12 +25,21 @@ DURATION = Histogram(
     "grid8_handler_seconds", "Handling, commit included", ["group", "type"], buckets=_SECONDS
 )
 LATENCY = Histogram(
-    "grid8_message_age_seconds", "Age of a message when it is begun", ["group"], buckets=_SECONDS
+    "grid8_message_age_seconds",
+    "Age of a message when it is begun",
+    ["group", "type"],
+    buckets=_SECONDS,
 )
 RETRIES = Counter(
     "grid8_retries_total", "Deliveries that will be repeated", ["group", "type", "kind"]
 )
-DEAD = Counter("grid8_dead_letters_total", "Messages given up", ["group", "reason"])
+DEAD = Counter("grid8_dead_letters_total", "Messages given up", ["group", "handler", "reason"])
+READ = Histogram(
+    "grid8_read_entries",
+    "Entries a read brought",
+    ["stream", "group"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
 IN_HAND = Gauge("grid8_messages_in_hand", "Messages being handled", ["stream", "group"])
 
 _tracing = False
@@ -105,16 +114,27 @@ def tracing_is_on() -> bool:
     return _tracing
 
 
+def label_of(type: str) -> str:
+    """A wire type as a label: producers may make up any number of types of their own."""
+    return "custom.*" if type.startswith("custom.") else type
+
+
 @lru_cache(maxsize=4096)
 def measures(group: str, type: str) -> tuple[Histogram, Histogram]:
     """How long messages of this type take, and how old they are when they are begun."""
-    return DURATION.labels(group, type), LATENCY.labels(group)
+    label = label_of(type)
+    return DURATION.labels(group, label), LATENCY.labels(group, label)
 
 
 @lru_cache(maxsize=4096)
 def handled(group: str, type: str, outcome: str) -> Counter:
     """The counter of messages that ended in this way."""
-    return HANDLED.labels(group, type, outcome)
+    return HANDLED.labels(group, label_of(type), outcome)
+
+
+def retried(group: str, type: str, kind: str) -> Counter:
+    """The counter of deliveries that will be repeated for this reason."""
+    return RETRIES.labels(group, label_of(type), kind)
 
 
 def _span(envelope: Envelope) -> AbstractContextManager[trace.Span]:

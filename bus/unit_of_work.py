@@ -31,6 +31,10 @@ class Conflict(Exception):
         self.unit = unit
 
 
+class Duplicate(Conflict):
+    """A new document has what a unique index lets only one have."""
+
+
 class AlreadyHandled(Conflict):
     """The inbox has this message already."""
 

@@ -20,12 +20,12 @@ from bus import streams
 from bus.broker import ensure_group
 from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Policy
-from bus.middleware import IN_HAND
+from bus.middleware import IN_HAND, READ
 from bus.observing import Observer, observe_together
 from bus.pipeline import Pipeline
 from bus.reading import be_patient
 from bus.tasks import end
-from bus.trim import trim
+from bus.trim import forget_consumers, trim
 
 log = structlog.get_logger(__name__)
 
@@ -122,11 +122,14 @@ class Worker:
             title=f"{lane.handling.group} reads {lane.stream}",
         )
 
+        read = READ.labels(lane.stream, lane.handling.group)
+
         async def receive(batch: Any) -> None:
             entries = [
                 Entry(id.decode(), fields, attempt=1)
                 for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
             ]
+            read.observe(len(entries))
             if lane.handling.together is None:
                 await self._dispatch(lane, entries)
             else:
@@ -273,6 +276,7 @@ class Worker:
 
     async def _trim(self, lane: Lane) -> None:
         await trim(self._redis, lane.stream)
+        await forget_consumers(self._redis, lane.stream)
 
     async def _watch(self, lane: Lane) -> None:
         """A reader stops silently when its group is gone, as after FLUSHALL: start it again."""

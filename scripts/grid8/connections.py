@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
+import signal
+import socket
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,12 +60,7 @@ async def servers() -> AsyncIterator[Servers]:
 def configured() -> Settings:
     """The settings, or a click.ClickException: no stack runs here and no server is named."""
     running = stack_env.load()
-    try:
-        given = settings()
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        name = "__".join(str(part) for part in wrong["loc"]).upper()
-        raise click.ClickException(f"GRID8_{name} is wrong: {wrong['msg']}.") from error
+    given = read_settings()
     if not running and "url" not in given.redis.model_fields_set:
         raise click.ClickException(
             "No stack runs here. Start one with ./scripts/up in another terminal, or name its "
@@ -70,23 +69,52 @@ def configured() -> Settings:
     return given
 
 
+def read_settings() -> Settings:
+    """The settings, or a click.ClickException that names the wrong one."""
+    try:
+        return settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = "__".join(str(part) for part in wrong["loc"]).upper()
+        raise click.ClickException(f"GRID8_{name} is wrong: {wrong['msg']}.") from error
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end. A server that is away is a click.ClickException of one sentence."""
     try:
         return asyncio.run(work)
     except RedisError as error:
-        raise click.ClickException(f"Redis: {_sentence(error)}") from error
+        raise click.ClickException(f"Redis: {sentence(error)}") from error
     except PyMongoError as error:
-        raise click.ClickException(f"MongoDB: {_sentence(error)}") from error
+        raise click.ClickException(f"MongoDB: {sentence(error)}") from error
 
 
 def operator() -> str:
-    """Who runs this command, as the operating system knows them."""
+    """Who runs this command, and where, as the operating system knows them: user@host."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (OSError, KeyError):
-        return "unknown"
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
-def _sentence(error: Exception) -> str:
+def stop_on_signals() -> asyncio.Event:
+    """Set by Ctrl-C or SIGTERM from now on, in place of an exception somewhere."""
+    stop = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():  # no other is told
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but no longer than until it is to stop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, on one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,14 +13,21 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bus.dead_letters import DeadLetters, LetterGone
 from bus.letters import DeadLetter, EditRefused, NotRedrivable, Wanted
 from handlers.topology import INSPECTED
-from scripts.grid8.connections import operator, run, servers
+from scripts.grid8.connections import operator, pause, run, servers, stop_on_signals
+from scripts.grid8.json_input import JsonRefused, parse_json
 from scripts.grid8.options import Rate, Since
+from scripts.grid8.terminal import print_table, printable, printable_lines, width_of
 
 LISTED = 100
+_INTERRUPTED = 130
+_COLUMNS = ("LETTER", "AT", "TYPE", "HANDLER", "TRIES", "REASON")
+_WIDE = 120
+"""Columns of a terminal that has room for all of them."""
 Act = Callable[[DeadLetters, DeadLetter], Awaitable[str]]
 
 
@@ -64,31 +71,41 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
 
 @dead_letters.command("list")
 @_choosing
-@click.option("--limit", default=LISTED, show_default=True, help="Letters shown at most.")
+@click.option(
+    "--limit", default=LISTED, show_default=True, type=click.IntRange(1), help="Shown at most."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """List letters, oldest first within each domain."""
-    letters = run(_found(**_options(chosen)))
+    rows, more = run(_listed(limit, **_options(chosen)))
     if as_json:
-        click.echo(json.dumps([each.summary() for each in letters[:limit]], indent=2))
-        return
-    if not letters:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
         click.echo("There are no such dead letters.")
-        return
+    else:
+        print_table(_table(rows, width_of(Console())))
+    if more:
+        click.echo(f"… and {more:,} more: --limit", err=True)
+
+
+def _table(rows: Sequence[dict[str, Any]], width: int) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("LETTER", "AT", "TYPE", "GROUP", "HANDLER", "TRIES", "REASON"):
-        table.add_column(title, no_wrap=title != "REASON", overflow="fold")
-    for each in letters[:limit]:
-        row = each.summary()
-        edited = " (edited)" if row["edited_by"] else ""
-        table.add_row(
-            row["id"], row["at"], (row["type"] or "?") + edited, row["group"], row["handler"],
-            str(row["attempts"]), row["reason"],
-        )  # fmt: skip
-    console = Console()
-    console.print(table) if console.is_terminal else Console(width=200).print(table)
-    if len(letters) > limit:
-        click.echo(f"… and {len(letters) - limit} more: --limit")
+    # An id is to be copied, so it is never folded.
+    titles = [title for title in _COLUMNS if width >= _WIDE or title not in ("AT", "HANDLER")]
+    for title in titles:
+        table.add_column(title, overflow="fold", no_wrap=title in ("LETTER", "TRIES"))
+    for row in rows:
+        cells = {
+            "LETTER": row["id"],
+            "AT": row["at"],
+            "TYPE": (row["type"] or "?") + (" (edited)" if row["edited_by"] else ""),
+            "HANDLER": row["handler"],
+            "TRIES": str(row["attempts"]),
+            "REASON": row["reason"],
+        }
+        # As Text, because what a message says is no markup.
+        table.add_row(*(Text(printable(cells[title])) for title in titles))
+    return table
 
 
 @dead_letters.command()
@@ -101,15 +118,18 @@ def show(id: str, as_json: bool) -> None:
         click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
         return
     traceback, envelope = whole.pop("traceback"), whole.pop("envelope")
+    edits = whole.pop("edits")
     for name, value in whole.items():
         if value not in (None, ""):
-            click.echo(f"{name:<12}{value}")
+            click.echo(f"{name:<12}{printable(str(value))}")
+    for edit in edits:
+        click.echo(f"{'edit':<12}{edit.get('at')} by {edit.get('by')}: {edit.get('changed')}")
     if envelope is not None:
         click.echo("\nMessage")
-        click.echo(json.dumps(envelope, indent=2, ensure_ascii=False))
+        click.echo(printable_lines(json.dumps(envelope, indent=2, ensure_ascii=False)))
     if traceback:
         click.echo("\nTraceback")
-        click.echo(traceback.rstrip())
+        click.echo(printable_lines(traceback))
 
 
 @dead_letters.command()
@@ -124,12 +144,9 @@ def redrive(
     """
 
     async def act(letters: DeadLetters, letter: DeadLetter) -> str:
-        entry = await letters.redrive(letter)
-        if rate:
-            await asyncio.sleep(1 / rate)
-        return entry
+        return await letters.redrive(letter)
 
-    _change("Redrive", "redriven", act, ids, all_, yes, as_json, chosen)
+    _change("Redrive", "redriven", act, ids, all_, yes, as_json, chosen, rate)
 
 
 @dead_letters.command()
@@ -162,13 +179,14 @@ def edit(id: str, data: Path | None, as_json: bool) -> None:
         raise click.ClickException(f"{id} cannot be decoded, so it has no data to edit.")
     before = json.dumps(letter.envelope.data, indent=2, ensure_ascii=False)
     if data is not None:
-        text = sys.stdin.read() if str(data) == "-" else data.read_text()
+        with click.open_file(str(data), "rb") as file:
+            text = file.read()
     else:
-        text = click.edit(before, extension=".json") or ""
+        text = (click.edit(before, extension=".json") or before).encode()
     try:
-        given = json.loads(text) if text.strip() else letter.envelope.data
-    except ValueError as error:
-        raise click.ClickException(f"That is not JSON: {error}.") from error
+        given = parse_json(text)
+    except JsonRefused as error:
+        raise click.ClickException(str(error)) from error
     if given == letter.envelope.data:
         raise click.ClickException("Nothing was changed.")
     replaced = run(_edit(letter, given))
@@ -184,9 +202,25 @@ async def _opened() -> AsyncIterator[DeadLetters]:
         yield DeadLetters(here.redis, here.database, by=operator())
 
 
-async def _found(domains: Sequence[str], wanted: Wanted) -> list[DeadLetter]:
+async def _listed(
+    limit: int, domains: Sequence[str], wanted: Wanted
+) -> tuple[list[dict[str, Any]], int]:
+    """The first of the letters, and how many more there are."""
+    rows: list[dict[str, Any]] = []
+    more = 0
     async with _opened() as letters:
-        return [letter async for letter in letters.find(domains, wanted)]
+        async for letter in letters.find(domains, wanted):
+            if len(rows) < limit:
+                rows.append(letter.summary())
+            else:
+                more += 1
+    return rows, more
+
+
+async def _ids(domains: Sequence[str], wanted: Wanted) -> list[str]:
+    """Only the ids, because there may be very many."""
+    async with _opened() as letters:
+        return [letter.id async for letter in letters.find(domains, wanted)]
 
 
 async def _get(id: str) -> DeadLetter:
@@ -221,32 +255,46 @@ def _change(
     yes: bool,
     as_json: bool,
     chosen: dict[str, Any],
+    rate: float | None = None,
 ) -> None:
     """Find the letters, ask, and act on each; exit code 1 when one of them could not be done."""
     if bool(ids) == all_:
         raise click.UsageError("Name letters, or say --all (with --domain, --reason …).")
     if ids and any(chosen.values()):
         raise click.UsageError("The options choose among --all; letters that are named are named.")
-    letters = [run(_get(id)) for id in ids] if ids else run(_found(**_options(chosen)))
-    if letters and not yes:
-        click.confirm(f"{verb} {len(letters)} dead letter(s)?", abort=True, err=True)
-    results = run(_each(letters, act))
+    if ids:
+        for id in ids:
+            run(_get(id))  # none is touched when one of them is not there
+    else:
+        ids = run(_ids(**_options(chosen)))
+    if ids and not yes:
+        click.confirm(f"{verb} {len(ids):,} dead letter(s)?", abort=True, err=True)
+    results = run(_each(ids, act, rate))
     failed = [each for each in results if "error" in each]
+    left = len(ids) - len(results)
     if as_json:
         click.echo(json.dumps(results, indent=2))
     else:
         for each in failed:
             click.echo(f"{each['id']}: {each['error']}", err=True)
-        click.echo(f"{len(results) - len(failed)} {done}, {len(failed)} not.")
-    sys.exit(1 if failed else 0)
+        stopped = f" Stopped before the last {left}." if left else ""
+        click.echo(f"{len(results) - len(failed)} {done}, {len(failed)} not.{stopped}")
+    sys.exit(_INTERRUPTED if left else 1 if failed else 0)
 
 
-async def _each(chosen: Sequence[DeadLetter], act: Act) -> list[dict[str, str]]:
-    results = []
+async def _each(ids: Sequence[str], act: Act, rate: float | None) -> list[dict[str, str]]:
+    """What became of each, until Ctrl-C."""
+    results: list[dict[str, str]] = []
+    stop = stop_on_signals()
+    due = time.monotonic()
     async with _opened() as letters:
-        for letter in chosen:
+        for id in ids:
+            await pause(stop, due - time.monotonic())
+            if stop.is_set():
+                break
+            due = max(due, time.monotonic() - 1) + (1 / rate if rate else 0)
             try:
-                results.append({"id": letter.id, "entry": await act(letters, letter)})
+                results.append({"id": id, "entry": await act(letters, await letters.get(id))})
             except (NotRedrivable, LetterGone) as error:
-                results.append({"id": letter.id, "error": str(error)})
+                results.append({"id": id, "error": str(error)})
     return results

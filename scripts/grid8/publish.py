@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -15,6 +15,7 @@ from bus.producing import Accepted, produce
 from bus.publisher import Publisher
 from contracts.envelope import Envelope
 from scripts.grid8.connections import run, servers
+from scripts.grid8.json_input import JsonRefused, parse_json
 
 
 @click.command()
@@ -29,9 +30,9 @@ def publish(file: Any, org: str | None, as_json: bool) -> None:
     with the organization, source and id of one before is accepted once.
     """
     try:
-        document = json.loads(file.read(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"That is not JSON: {error}.") from error
+        document = parse_json(file.read())
+    except JsonRefused as error:
+        raise click.ClickException(str(error)) from error
     try:
         envelopes = read_events(document, org=org)
     except EventsInvalid as error:
@@ -58,7 +59,3 @@ async def _publish(envelopes: Sequence[Envelope]) -> list[Accepted]:
         finally:
             await committer.close()
             await publisher.pipeline.close()
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -124,7 +123,7 @@ def _begin(group: str, chosen: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "_id": new_id("rpl"),
-        "by": f"{operator()}@{socket.gethostname()}",
+        "by": operator(),
         "at": now(),
         "updated_at": now(),
         "group": group,

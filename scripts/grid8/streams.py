@@ -9,20 +9,26 @@ import json
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
+from redis.exceptions import RedisError
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from bus.inspection import GroupReport, Inspector, StreamReport
 from handlers.topology import INSPECTED
-from scripts.grid8.connections import Servers, run, servers
+from scripts.grid8.connections import Servers, run, sentence, servers
+from scripts.grid8.terminal import print_table, width_of
 
 REFRESH = 1.0
 LATE = (10.0, 60.0)
 """Seconds after which an entry that nobody has done is shown yellow, then red."""
 LONG = (1_000, 100_000)
 """Unread entries that are shown yellow, then red."""
+NARROW = 100
+"""Columns below which the table is drawn with shorter words."""
+_TITLES = ("LENGTH", "LAG", "PENDING", "OLDEST", "READERS", "IN/S", "DONE/S")
+_SHORT = ("LEN", "LAG", "PEND", "OLD", "READ", "IN/S", "DONE/S")
 
 
 @click.command()
@@ -32,35 +38,43 @@ def streams(once: bool, as_json: bool) -> None:
     """Watch streams and their groups, live; Ctrl-C ends it.
 
     LAG is what a group has not read, PENDING what it has read and not acknowledged, OLDEST
-    the age of the oldest of both. IN/S is what is added, DONE/S what the group acknowledges.
+    the age of the oldest of both. READERS are its consumers that are alive. IN/S is what is
+    added, DONE/S what the group acknowledges. While Redis is away the live table says so, and
+    goes on.
     """
-    console = Console()
+    console = Console(highlight=False)
     with contextlib.suppress(KeyboardInterrupt):
         if as_json:
-            console.print_json(json.dumps(run(_report())))
+            click.echo(json.dumps(run(_report()), indent=2))
         elif once or not console.is_terminal:
-            run(_once(console))
+            print_table(table(run(_look_once()), width=width_of(console)))
         else:
             run(_live(console))
 
 
 async def _report() -> list[dict[str, object]]:
-    async with servers() as here:
-        return [dataclasses.asdict(each) for each in await _look_twice(here)]
+    return [dataclasses.asdict(each) for each in await _look_once()]
 
 
-async def _once(console: Console) -> None:
+async def _look_once() -> list[StreamReport]:
     async with servers() as here:
-        console.print(table(await _look_twice(here)))
+        return await _look_twice(here)
 
 
 async def _live(console: Console) -> None:
     async with servers() as here:
         inspector = _inspector(here)
-        with Live(table(await inspector.look()), console=console, auto_refresh=False) as live:
+        reports = await inspector.look()
+        with Live(console=console, auto_refresh=False) as live:
+            away = ""
             while True:
+                shown = table(reports, width=console.width)
+                live.update(Group(shown, Text(away, style="red")) if away else shown, refresh=True)
                 await asyncio.sleep(REFRESH)
-                live.update(table(await inspector.look()), refresh=True)
+                try:
+                    reports, away = await inspector.look(), ""
+                except RedisError as error:
+                    away = f"Redis: {sentence(error)} This is what it was before."
 
 
 def _inspector(here: Servers) -> Inspector:
@@ -75,18 +89,22 @@ async def _look_twice(here: Servers) -> list[StreamReport]:
     return await inspector.look()
 
 
-def table(reports: Sequence[StreamReport]) -> Table:
+def table(reports: Sequence[StreamReport], *, width: int) -> Table:
     """The reports as people read them; streams that do not exist are left out."""
-    shown = Table(box=None, header_style="bold", pad_edge=False)
+    narrow = width < NARROW
+    shown = Table(
+        box=None, header_style="bold", pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0)
+    )
     for title in ("STREAM", "GROUP"):
         shown.add_column(title, no_wrap=True)
-    for title in ("LENGTH", "LAG", "PENDING", "OLDEST", "READERS", "IN/S", "DONE/S"):
+    for title in _SHORT if narrow else _TITLES:
         shown.add_column(title, justify="right", no_wrap=True)
     for report in reports:
         if not report.exists:
             continue
         dead = report.stream.endswith(":dead")
-        name = Text(report.stream, style="red" if dead and report.length else "")
+        short = report.stream.removeprefix("grid8:") if narrow else report.stream
+        name = Text(short, style="red" if dead and report.length else "")
         head = (name, f"{report.length:,}", _rate(report.adds_per_second))
         if not report.groups:
             age = _age(report.oldest, (0.0, 0.0)) if dead else Text("")

@@ -379,15 +379,18 @@ async def test_an_edited_letter_replaces_the_other_keeps_the_first_bytes_and_is_
     assert stored.envelope.data["secret"] == data["secret"], "ciphertext passes untouched"
     assert stored.text("original") == letter.entry
     assert stored.fields[b"original_data"] == letter.body
-    assert (stored.text("edited_by"), stored.text("reason")) == ("ann", "ValueError: odd")
-    datetime.fromisoformat(stored.text("edited_at"))
+    assert stored.text("reason") == "ValueError: odd"
+    (edit,) = stored.whole()["edits"]
+    assert (edit["by"], edit["changed"]) == ("ann", ["name"])
+    datetime.fromisoformat(edit["at"])
 
     again = await DeadLetters(bus.redis, bus.database, by="ben").edit(
         stored, {**data, "name": "three"}
     )
     assert again.fields[b"original_data"] == letter.body, "the first bytes, not the second"
     assert again.text("original") == letter.entry
-    assert again.text("edited_by") == "ben"
+    assert [each["by"] for each in again.edits] == ["ann", "ben"]
+    assert again.summary()["edited_by"] == "ben"
 
     first, second = await log_of(bus)
     assert (first["by"], first["action"], first["letter"]) == ("ann", "edit", letter.id)
@@ -407,6 +410,24 @@ async def test_an_edited_command_is_carried_out_as_edited(
     await letters.redrive(edited)
     await until(Thing.count, "the thing")
     assert [each.name for each in await Thing.find_all().to_list()] == ["right"]
+
+
+async def test_that_a_message_was_edited_stays_with_it_wherever_it_goes(
+    bus: Bus, station: Station, letters: DeadLetters
+) -> None:
+    await bus.send(MakeThing(name="one"))
+    letter = await the_letter(letters)
+    entry = await letters.redrive(await letters.edit(letter, {"name": "two"}))
+    ((_, fields),) = await bus.redis.xrange(COMMANDS, entry, entry)
+    (edit,) = json.loads(fields[b"edits"])
+    assert (edit["by"], edit["changed"]) == ("ann", ["name"])
+    again = await the_letter(letters)  # the handler is still broken
+    assert again.edits == [edit]
+    assert again.text("original") == letter.entry
+    assert again.fields[b"original_data"] == letter.body
+    twice = await letters.edit(again, {"name": "three"})
+    assert [each["changed"] for each in twice.edits] == [["name"], ["name"]]
+    assert twice.fields[b"original_data"] == letter.body
 
 
 @pytest.mark.parametrize(

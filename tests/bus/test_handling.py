@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from bus import streams
 from bus.broker import FIELD, encode
 from bus.delivery import Entry
-from bus.handling import FRESH_TRIES, Handling, Policy
+from bus.handling import FRESH_TRIES, GAVE_UP, Handling, Policy
 from bus.outcomes import find_outcome
 from bus.publisher import Publisher
 from bus.unit_of_work import UnitOfWork
@@ -449,12 +449,15 @@ async def test_a_conflict_runs_the_handler_again_on_fresh_state(bus: Bus) -> Non
 
 
 async def test_what_stays_contended_is_parked_and_tried_again_uncounted(bus: Bus) -> None:
+    await Thing(id="thg_hot", name="hot").insert()
+
     async def contended(command: MakeThing, uow: UnitOfWork) -> View:
         if len(calls) <= FRESH_TRIES:
-            taken = Thing(id=f"thg_{len(calls)}", name="wanted")
-            uow.add(taken)
-            uow.add(Thing(id=f"thg_{len(calls)}b", name="wanted"))
-            return ThingView(id=taken.id, name=taken.name)
+            hot = await Thing.get("thg_hot")
+            assert hot is not None
+            await bus.database["things"].update_one({"_id": hot.id}, {"$inc": {"revision": 1}})
+            uow.save(hot)
+            return ThingView(id=hot.id, name=hot.name)
         return await make_thing(command, uow)
 
     handler, calls = counting(contended)
@@ -466,6 +469,29 @@ async def test_what_stays_contended_is_parked_and_tried_again_uncounted(bus: Bus
     await handle_again(bus, handling)
     assert len(calls) == FRESH_TRIES + 1
     assert await bus.pending() == []
+
+
+async def test_what_can_never_be_added_ends_as_a_dead_letter_and_not_as_a_loop(bus: Bus) -> None:
+    await Thing(id="thg_first", name="taken").insert()
+
+    async def blind(command: MakeThing, uow: UnitOfWork) -> View:
+        thing = Thing(id=uow.new_id("thg"), name="taken")
+        uow.add(thing)
+        return ThingView(id=thing.id, name=thing.name)
+
+    handler, calls = counting(blind)
+    handling = bus.handling({MakeThing: handler})
+    envelope = await bus.send(MakeThing(name="mine"))
+    await handle_new(bus, handling)
+    for _ in range(POLICY.max_deliveries - 1):
+        await handle_again(bus, handling)
+    assert await bus.pending() == []
+    assert len(calls) == FRESH_TRIES * POLICY.max_deliveries
+    (letter,) = await bus.dead()
+    assert letter["reason"] == "Duplicate: a duplicate in things"
+    assert letter["attempts"] == str(POLICY.max_deliveries)
+    assert "Traceback" in letter["traceback"]
+    assert (await bus.outcome(envelope.id)).failure == GAVE_UP
 
 
 async def test_an_event_of_no_interest_is_acknowledged(bus: Bus) -> None:

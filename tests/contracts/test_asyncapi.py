@@ -35,10 +35,13 @@ Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def text() -> str:
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    # Where no stack runs, and none is set.
+    env = {"GRID8_DATA_FOLDER": str(tmp_path_factory.mktemp("none"))}
     ran = subprocess.run(
         [sys.executable, "-m", "scripts.grid8", "asyncapi"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, env={**os.environ, **env},
+        capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     return ran.stdout
 
@@ -236,3 +239,37 @@ def test_it_is_written_to_a_file(tmp_path: Path, text: str) -> None:
     )  # fmt: skip
     assert ran.stdout == ""
     assert out.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        (
+            {"GRID8_REDIS__URL": "rediss://ann:secret@cache:6380/1"},
+            ["rediss://cache:6380", "ws://127.0.0.1:8001", "http://127.0.0.1:8001"],
+        ),
+        (
+            {"GRID8_NOTIFIER__PUBLIC_URL": "https://live.example.org/rt/"},
+            ["redis://127.0.0.1:6379", "wss://live.example.org/rt", "https://live.example.org/rt"],
+        ),
+        (
+            {"GRID8_NOTIFIER__HOST": "::", "GRID8_NOTIFIER__PORT": "9001"},
+            ["redis://127.0.0.1:6379", "ws://[::1]:9001", "http://[::1]:9001"],
+        ),
+    ],
+    ids=["redis", "public url", "any address"],
+)
+def test_the_servers_are_those_that_are_set_without_their_passwords(
+    given: dict[str, str], hosts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from infra.settings import Settings
+    from scripts.grid8.asyncapi import servers_of
+
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    found = servers_of(Settings())
+    assert [
+        f"{found[name]['protocol']}://{found[name]['host']}{found[name].get('pathname', '')}"
+        for name in ("redis", "websocket", "http")
+    ] == hosts
+    assert "secret" not in json.dumps(found)
