@@ -256,11 +256,11 @@ async def test_a_push_stream_keeps_about_as_much_as_it_may(bus: Bus) -> None:
     unit.emit(ThingForgotten(thing_id="thg_1"), org="org_probe")
     (event,) = unit.events
     for start in range(0, 3000, 500):
-        await asyncio.gather(
-            *(
-                pusher.push(event.model_copy(update={"id": f"evt_{number}"}))
+        await pusher.push(
+            [
+                event.model_copy(update={"id": f"evt_{number}"})
                 for number in range(start, start + 500)
-            )
+            ]
         )
         assert await bus.redis.xlen(streams.push(0)) <= 500 + 100
     marks = [key async for key in bus.redis.scan_iter("grid8:pushed:*")]

@@ -161,8 +161,13 @@ class Hands:
         stream = streams.commands(domain)
         _, _, _, field, value = added(envelope)
         delivery = Delivery(self.redis, self.publisher.pipeline, stream, domain, "test", 1.0)
-        # Not from the stream, where the running worker would be quicker.
-        entry = Entry("1-1", {str(field).encode(): bytes(value)}, 5)
+        # Read here in the same step, or the running worker would be quicker.
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(stream, {field: value})
+            pipe.xreadgroup(domain, "test", {stream: ">"}, count=1)
+            id, [[_, [[read, _]]]] = await pipe.execute()
+        assert read == id, "another command was there before"
+        entry = Entry(id.decode(), {str(field).encode(): bytes(value)}, 5)
         failed = {"command_id": envelope.id, "status": "failed", "actor": ACTOR.user}
         await self.database[INBOX].insert_one(
             {

@@ -47,7 +47,7 @@ async def update_brand(command: UpdateBrand, uow: UnitOfWork) -> BrandView:
     check_revision(brand, command.if_revision)
     if command.name is not None:
         if name_key(command.name) != brand.name_key:
-            await _check_brand_name(command.name, uow)
+            await _check_brand_name(command.name, uow, but=brand.id)
         brand.name, brand.name_key = command.name, name_key(command.name)
     uow.save(brand)
     uow.emit(BrandUpdated(brand_id=brand.id, name=brand.name), brand)
@@ -63,7 +63,8 @@ async def delete_brand(command: DeleteBrand, uow: UnitOfWork) -> None:
     uow.emit(BrandDeleted(brand_id=brand.id), brand)
 
 
-async def _check_brand_name(name: str, uow: UnitOfWork) -> None:
-    taken = {"organization_id": uow.org, "name_key": name_key(name)}
+async def _check_brand_name(name: str, uow: UnitOfWork, *, but: str = "") -> None:
+    # But the brand itself, which may have been given the name since it was loaded.
+    taken = {"organization_id": uow.org, "name_key": name_key(name), "_id": {"$ne": but}}
     if await Brand.find_one(taken) is not None:
         raise BrandNameTaken()

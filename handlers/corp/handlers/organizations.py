@@ -55,7 +55,9 @@ async def update_organization(command: UpdateOrganization, uow: UnitOfWork) -> O
     organization = await load_organization(uow)
     check_revision(organization, command.if_revision)
     if command.slug is not None and command.slug != organization.slug:
-        if await Organization.find_one({"slug": command.slug}) is not None:
+        # But the organization itself, which may have been given the slug since it was loaded.
+        taken = {"slug": command.slug, "_id": {"$ne": organization.id}}
+        if await Organization.find_one(taken) is not None:
             raise SlugTaken()
         organization.slug = command.slug
     if command.name is not None:

@@ -47,7 +47,7 @@ async def update_project(command: UpdateProject, uow: UnitOfWork) -> ProjectView
     check_revision(project, command.if_revision)
     if command.name is not None:
         if name_key(command.name) != project.name_key:
-            await _check_project_name(command.name, project.brand_id)
+            await _check_project_name(command.name, project.brand_id, but=project.id)
         project.name, project.name_key = command.name, name_key(command.name)
     if command.status is not None:
         project.status = command.status
@@ -78,6 +78,8 @@ async def _project(project: str, uow: UnitOfWork) -> Project:
     return found
 
 
-async def _check_project_name(name: str, brand: str) -> None:
-    if await Project.find_one({"brand_id": brand, "name_key": name_key(name)}) is not None:
+async def _check_project_name(name: str, brand: str, *, but: str = "") -> None:
+    # But the project itself, which may have been given the name since it was loaded.
+    taken = {"brand_id": brand, "name_key": name_key(name), "_id": {"$ne": but}}
+    if await Project.find_one(taken) is not None:
         raise ProjectNameTaken()

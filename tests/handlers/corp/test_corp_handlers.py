@@ -479,3 +479,26 @@ async def test_a_refusal_tells_its_reason(corp: Desk) -> None:
     await brand(corp, owner, "Nike")
     with pytest.raises(Refused, match="Another brand of this organization has this name"):
         await corp.do(CreateBrand(name="nike"), owner)
+
+
+async def test_what_many_rename_alike_at_once_is_not_in_its_own_way(corp: Desk) -> None:
+    owner = await organization(corp)
+    made = await brand(corp, owner)
+    project = (await corp.do(CreateProject(name="Spring", brand_id=made), owner))["id"]
+
+    async def after(turns: int, command: Any) -> str:
+        # Not all at the same point: one looks for the name while another is given it.
+        for _ in range(turns):
+            await corp.redis.ping()
+        return await corp.code_of(command, owner)
+
+    for number in range(8):
+        commands = (
+            UpdateBrand(brand=made, name=f"Name {number}"),
+            UpdateProject(project=project, name=f"Name {number}"),
+            UpdateOrganization(slug=f"slug-{number}"),
+        )
+        ends = Counter(
+            await asyncio.gather(*(after(turns, each) for turns in range(12) for each in commands))
+        )
+        assert ends == {"done": 36}
