@@ -25,7 +25,9 @@ from contracts.types import now, rfc3339
 
 log = structlog.get_logger(__name__)
 
+# A client that has lost the reply asks again.
 _BURY = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then return 0 end
 redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
 return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """
@@ -194,6 +196,17 @@ class Delivery:
     async def hand_back(self, entries: Iterable[Entry]) -> None:
         """Let others have entries at once that were read but not begun."""
         await asyncio.gather(*(self.park(entry, 0.0, counted=False) for entry in entries))
+
+    async def unheard(self) -> list[Entry]:
+        """What Redis has delivered to this consumer, and nobody has taken in hand."""
+        rows = await self.pipeline.execute(
+            "XPENDING", self.stream, self.group, "-", "+", 1000, self.consumer
+        )
+        return [
+            Entry(_text(id), {}, attempt=int(deliveries))
+            for id, _, _, deliveries in rows
+            if _text(id) not in self.in_hand
+        ]
 
 
 def _text(value: Any) -> str:

@@ -22,11 +22,14 @@ from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND, READ
 from bus.pipeline import Pipeline
+from bus.reading import be_patient
 from bus.tasks import end
 from bus.trim import forget_consumers, trim
 
 log = structlog.get_logger(__name__)
 
+READ_FOR = 1.0
+"""Seconds a read waits for something to come."""
 RECLAIM_EVERY = 0.5
 TRIM_EVERY = 30.0
 WATCH_EVERY = 1.0
@@ -87,7 +90,6 @@ class Worker:
         self._heartbeat = heartbeat
         self._grace = drain_grace
         self._stopping = False
-        self._drained = asyncio.Event()
         self._heartbeats: list[asyncio.Task[None]] = []
         self._upkeep: list[asyncio.Task[None]] = []
         for lane in self.lanes:
@@ -109,7 +111,7 @@ class Worker:
                 consumer=self.consumer,
                 batch=True,
                 max_records=min(lane.slots, 128),
-                polling_interval=1000,
+                polling_interval=int(READ_FOR * 1000),
                 last_id=">",
             ),
             ack_policy=AckPolicy.MANUAL,
@@ -128,13 +130,9 @@ class Worker:
             ]
             read.observe(len(entries))
             await self._dispatch(lane, entries)
-            if self._stopping:
-                # The reader asks for more as soon as this returns, and would until the last
-                # handler is done.
-                await self._hand_back(lane)
-                await self._drained.wait()
 
         subscriber(receive)
+        be_patient(subscriber)
         return subscriber
 
     async def start(self) -> None:
@@ -162,19 +160,24 @@ class Worker:
         # The heartbeat goes on until the handlers are done.
         await end(*self._upkeep)
         for lane in self.lanes:
+            lane.subscriber.running = False  # it begins no other read
             await self._hand_back(lane)
+        readers = [task for lane in self.lanes for task in lane.subscriber.tasks]
         running = [task for lane in self.lanes for task in lane.tasks]
         if running:
             _, late = await asyncio.wait(running, timeout=self._grace)
             await end(*late)
-        for lane in self.lanes:
-            lane.subscriber.running = False
-        self._drained.set()
+        if readers:
+            # To break off a read would leave with this consumer what Redis answers to it.
+            await asyncio.wait(readers, timeout=2 * READ_FOR)
         with contextlib.suppress(Exception):
             await self._broker.stop()
         await end(*self._heartbeats)
         for lane in self.lanes:
             await self._hand_back(lane)
+            with contextlib.suppress(RedisError):
+                # What was read last, and not even looked at.
+                await lane.delivery.hand_back(await lane.delivery.unheard())
 
     async def _hand_back(self, lane: Lane) -> None:
         """Let others have at once what was read here and not begun."""

@@ -76,6 +76,8 @@ class Idempotency:
         if raw is None:
             raise KeyInProgress(retry_after=1)
         known = _load(name, raw)
+        if known.command == command:
+            return known  # ours: the first reply to SET was lost, and the client asked again
         if known.fingerprint != fingerprint:
             raise KeyReused()
         if known.answer is None and time.time() - known.since < self._patience:

@@ -86,6 +86,11 @@ class Child:
             raise ProcessLookupError(f"{self.process.name} is not running")
         return self._running.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the last incarnation ended, negative for a signal; None while it runs."""
+        return self._running.returncode if self._running is not None else None
+
     async def spawn(self) -> None:
         """Start it; CannotStartError when the program cannot be run at all."""
         self.ready = False

@@ -217,6 +217,16 @@ async def test_a_burial_moves_the_entry_in_one_step(bus: Bus) -> None:
     assert delivery.in_hand == {}
 
 
+async def test_a_burial_whose_reply_was_lost_is_not_done_twice(bus: Bus) -> None:
+    await bus.send(MakeThing(name="one"))
+    delivery = bus.delivery()
+    (entry,) = await bus.read(delivery)
+    for _ in range(2):
+        await delivery.bury(entry, Grave("no reason", "", 1))
+    assert len(await bus.dead()) == 1
+    assert await bus.pending() == []
+
+
 async def test_a_burial_that_fails_neither_acknowledges_nor_forgets(bus: Bus) -> None:
     await bus.redis.set(DEAD, "not a stream")
     await bus.send(MakeThing(name="one"))

@@ -248,6 +248,25 @@ async def test_draining_finishes_what_runs_reads_no_more_and_hands_back_the_rest
     assert {entry.attempt for entry in again} <= {1}
 
 
+async def test_what_is_read_at_the_very_moment_of_a_stop_is_handed_back(
+    bus: Bus, run: Running
+) -> None:
+    patient = Policy(max_deliveries=3, backoff_base=0.01, claim_after=60.0, timeout=20.0)
+    sent = 0
+    for _ in range(3):
+        worker = await run({MakeThing: make_thing}, policy=patient)
+        stopping = asyncio.create_task(worker.stop())
+        while not stopping.done():
+            await bus.send(MakeThing(name=f"thing {sent}"))
+            sent += 1
+        await stopping
+        kept = [row for row in await bus.pending() if row["consumer"] == worker.consumer.encode()]
+        assert not kept, "nobody could have it before a minute is over"
+    await run({MakeThing: make_thing}, policy=patient)
+    await made(bus, sent, seconds=30)
+    await nothing_pending(bus)
+
+
 async def test_a_handler_that_outlives_the_grace_is_cut_and_handed_back(
     bus: Bus, run: Running
 ) -> None:
@@ -284,6 +303,34 @@ async def test_a_worker_whose_group_vanished_reads_on(bus: Bus, run: Running, lo
         await bus.send(MakeThing(name="later"))
         await made(bus, 3, seconds=10)
     await nothing_pending(bus)
+
+
+async def test_a_reader_that_redis_refuses_does_not_spin_and_reads_on_afterwards(
+    bus: Bus, run: Running
+) -> None:
+    async def refused() -> int:
+        statistics = await bus.redis.info("commandstats")
+        return int(statistics["cmdstat_xreadgroup"]["rejected_calls"])
+
+    worker = await run({MakeThing: make_thing})
+    await bus.send(MakeThing(name="before"))
+    await made(bus, 1)
+    before = await refused()
+    await bus.redis.config_set("min-replicas-to-write", 1)
+    try:
+
+        async def both_refused() -> bool:
+            return await refused() >= before + 2
+
+        await until(both_refused, "both lanes to be refused")
+        at_first = await refused()
+        await asyncio.sleep(1)
+        assert await refused() - at_first < 10, "it asks again and again"
+    finally:
+        await bus.redis.config_set("min-replicas-to-write", 0)
+    await bus.send(MakeThing(name="after"))
+    await made(bus, 2, seconds=30)
+    assert worker.ready
 
 
 async def test_a_lane_whose_stream_is_broken_does_not_stop_the_heartbeat_of_another(

@@ -44,8 +44,8 @@ async def test_a_killed_worker_loses_nothing_doubles_nothing_and_the_socket_sees
             await asyncio.gather(*sending)
             await stack.restarted("worker-corp")
         await check_everything(load)
-        assert load.ends() == {"done": SENT}, load.statuses()
-        assert load.statuses() == {201: SENT // 2, 202: SENT // 2}
+        assert load.ends() == {"done": SENT}, load.seen
+        assert load.seen == {201: SENT // 2, 202: SENT // 2}
         assert all(watcher.connections == 1 for watcher in load.watchers)
 
 

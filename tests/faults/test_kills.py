@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.embedded.running import RunningStack
-from tests.faults.harness import ROLES, Killer, Load, check_everything, fault_stack
+from tests.faults.harness import PROCESSES, Killer, Load, check_everything, fault_stack
 
 FEW = 12
 MANY = 204
@@ -29,20 +29,20 @@ async def kill_under_load(stack: RunningStack, kills: int, *, gap: float, pace: 
     print(f"FAULTS_SEED={seed}")
     async with Load(stack, seed=seed, pace=pace) as load:
         await load.answered(20)
-        killer = Killer(stack, random.Random(seed), gap=gap)
+        killer = Killer(load, random.Random(seed), gap=gap)
         await killer.kill(kills)
         assert killer.killed.total() >= kills, killer.killed
-        assert set(killer.killed) == set(ROLES)
+        assert set(killer.killed) == set(PROCESSES)
         await load.answered(20)
         await check_everything(load)
-        print(f"killed {dict(killer.killed)}; answers {load.statuses()}; ends {load.ends()}")
+        print(f"killed {dict(killer.killed)}; answers {load.seen}; ends {load.ends()}")
         assert load.ends()["done"] > len(load.records) / 3, load.ends()
 
 
 async def test_of_a_dozen_kills_over_all_roles_nobody_notices_more_than_a_broken_connection(
     stack: RunningStack,
 ) -> None:
-    await kill_under_load(stack, FEW, gap=2.0, pace=0.05)
+    await kill_under_load(stack, FEW, gap=1.0, pace=0.0)
 
 
 @pytest.mark.slow
@@ -50,4 +50,4 @@ async def test_of_a_dozen_kills_over_all_roles_nobody_notices_more_than_a_broken
 async def test_of_two_hundred_kills_over_all_roles_nobody_notices_more_than_a_broken_connection(
     stack: RunningStack,
 ) -> None:
-    await kill_under_load(stack, MANY, gap=3.0, pace=0.3)
+    await kill_under_load(stack, MANY, gap=2.0, pace=0.05)

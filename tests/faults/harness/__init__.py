@@ -11,19 +11,27 @@ A test of a fault is::
 
 from tests.faults.harness.caller import Answer, Caller
 from tests.faults.harness.checks import check_everything
-from tests.faults.harness.kills import ROLES, Killer
+from tests.faults.harness.kills import Killer
 from tests.faults.harness.load import Load
 from tests.faults.harness.mix import KINDS, Record
 from tests.faults.harness.quiet import check_quiet
 from tests.faults.harness.sockets import Watcher
-from tests.faults.harness.stack import QUICK, Stores, fault_stack, stores_of
+from tests.faults.harness.stack import (
+    PROCESSES,
+    QUICK,
+    Stores,
+    check_ready,
+    fault_stack,
+    generations,
+    stores_of,
+)
 from tests.faults.harness.waiting import DEADLINE, until
 
 __all__ = [
     "DEADLINE",
     "KINDS",
+    "PROCESSES",
     "QUICK",
-    "ROLES",
     "Answer",
     "Caller",
     "Killer",
@@ -33,7 +41,9 @@ __all__ = [
     "Watcher",
     "check_everything",
     "check_quiet",
+    "check_ready",
     "fault_stack",
+    "generations",
     "stores_of",
     "until",
 ]

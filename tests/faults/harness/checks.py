@@ -22,14 +22,17 @@ HOMES = {
 """The collection of the document that an event's subject is, by what stands before the verb."""
 
 
-async def check_everything(load: Load, *, dead: dict[str, int] | None = None) -> None:
-    """Everything that was answered is true, and nothing happened twice; waits until it is quiet.
+async def check_everything(
+    load: Load, *, dead: dict[str, int] | None = None, seconds: float = 60.0
+) -> None:
+    """Everything that was answered is true, and nothing happened twice.
 
-    ``dead`` is how many dead letters there must be, by domain.
+    Waits until it is quiet, at most for so many ``seconds``. ``dead`` is how many dead
+    letters there must be, by domain.
     """
     await load.finish()
     async with stores_of(load.stack) as stores:
-        await check_quiet(stores, dead=dead)
+        await check_quiet(stores, dead=dead, seconds=seconds)
         await _until_processed(stores)
         found = await _found(stores, load.org)
         for record in load.records:

@@ -17,6 +17,9 @@ from tests.faults.harness.mix import REFUSALS, TAKEN, Mix, Record
 from tests.faults.harness.sockets import Watcher
 from tests.faults.harness.waiting import until
 
+FLOW = 4
+"""Answers that show that commands are carried out."""
+UNAVAILABLE = ("dependency_unavailable", "reply_late")
 PAUSE = 0.2
 """Seconds before a caller goes on after a request that failed."""
 
@@ -45,6 +48,10 @@ class Load:
         self.forgetful = forgetful
         self.records: list[Record] = []
         """Everything that was asked for, and answered."""
+        self.seen: Counter[int] = Counter()
+        """Every answer by its status, while it goes on too; 0 is a broken connection."""
+        self.slowest = 0.0
+        """Seconds the slowest answer took."""
         self.watchers: list[Watcher] = []
         self._callers = callers
         self._watching = watchers
@@ -117,6 +124,8 @@ class Load:
         """Send one command, with a key until there is an answer to it, and keep the record."""
         while True:
             answer = await self.owner.send(**record.request)
+            self.seen[answer.status] += 1
+            self.slowest = max(self.slowest, answer.took)
             if answer.code == "idempotency.in_progress":
                 assert record.key, answer
                 await asyncio.sleep(float(answer.retry_after or 1))
@@ -124,6 +133,7 @@ class Load:
             record.answers.append(answer)
             if answer.unknown and answer.status == 503:
                 assert answer.retry_after, f"a 503 says when to try again: {answer}"
+                assert answer.code in UNAVAILABLE, answer
             if answer.unknown and record.key and not self.forgetful:
                 await asyncio.sleep(PAUSE)
                 continue
@@ -156,7 +166,7 @@ class Load:
                 )
 
     async def answered(self, more: int, seconds: float = 60.0) -> None:
-        """Wait until so many more commands have been answered, whichever way."""
+        """Wait until so many more commands have been answered for good, whichever way."""
         count = len(self.records) + more
 
         async def enough() -> Any:
@@ -164,6 +174,27 @@ class Load:
             return len(self.records) >= count or f"{len(self.records)} of {count}"
 
         await until(enough, f"{more} more answers", seconds)
+
+    async def flows(self, patience: float) -> None:
+        """Wait until commands are carried out again, but not for longer than ``patience``."""
+        before = self._worked()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._worked() < before + FLOW:  # noqa: ASYNC110 - the stack makes it true
+                    await asyncio.sleep(0.02)
+
+    def _worked(self) -> int:
+        return sum(count for status, count in self.seen.items() if 200 <= status < 500)
+
+    async def met(self, status: int, more: int = 1, seconds: float = 60.0) -> None:
+        """Wait until so many more requests have been answered with this status."""
+        count = self.seen[status] + more
+
+        async def enough() -> Any:
+            self._check_alive()
+            return self.seen[status] >= count or self.seen
+
+        await until(enough, f"{more} more answers with status {status}", seconds)
 
     async def finish(self) -> None:
         """Stop asking, and follow everything to its end. The sockets stay open."""
@@ -217,10 +248,6 @@ class Load:
     def ends(self) -> Counter[str]:
         """How many ended in which way."""
         return Counter(each.end for each in self.records)
-
-    def statuses(self) -> Counter[int]:
-        """Every answer by its status; 0 is a broken connection."""
-        return Counter(answer.status for each in self.records for answer in each.answers)
 
 
 def _same(answer: Answer) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ from redis.asyncio import Redis
 from bus.broker import connect
 from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
+from tests.faults.harness.waiting import until
 
 QUICK = {
     "GRID8_AUTH__BCRYPT_COST": "4",
@@ -53,3 +55,28 @@ async def stores_of(stack: RunningStack) -> AsyncIterator[Stores]:
     finally:
         await redis.aclose()
         await client.close()
+
+
+PROCESSES = ("gateway", "worker-auth", "worker-corp", "worker-asset", "notifier", "relay")
+"""Those of our own: what is left of a stack without its servers."""
+
+
+def generations(stack: RunningStack) -> dict[str, int]:
+    """How often each process of ours was started: the same before and after when none died."""
+    return {name: stack.process(name).generation for name in PROCESSES}
+
+
+async def check_ready(http: aiohttp.ClientSession, stack: RunningStack) -> None:
+    """Wait until every process says that it is ready: connected, and reading its streams."""
+    urls = {name: stack.ops_url(name) for name in PROCESSES if name not in ("gateway", "notifier")}
+    urls |= {"gateway": stack.gateway_url, "notifier": stack.notifier_url}
+
+    async def all_ready() -> Any:
+        states = {}
+        for name, url in urls.items():
+            async with http.get(f"{url}/ready") as response:
+                if response.status != 200:
+                    states[name] = await response.json()
+        return states or True
+
+    await until(all_ready, "every process is ready")
