@@ -92,7 +92,7 @@ class Studio:
         return found
 
 
-@pytest.mark.parametrize("state", ["refused", "silent"])
+@pytest.mark.parametrize("state", ["refused", pytest.param("silent", marks=pytest.mark.slow)])
 async def test_while_the_store_is_away_its_work_waits_uncounted_and_the_rest_goes_on(
     stack: RunningStack, line: Line, state: State
 ) -> None:

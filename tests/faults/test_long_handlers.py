@@ -52,7 +52,13 @@ async def put(redis: Redis, envelope: Envelope) -> None:
     await redis.xadd(probe.COMMANDS, {FIELD: value})
 
 
-@pytest.mark.parametrize("cut", [False, True], ids=["undisturbed", "connections killed"])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(False, id="undisturbed", marks=pytest.mark.slow),
+        pytest.param(True, id="connections killed"),
+    ],
+)
 async def test_a_handler_longer_than_the_takeover_runs_once_also_when_its_connections_are_cut(
     processes: Processes, redis: Redis, database: Database, cut: bool
 ) -> None:
@@ -78,6 +84,7 @@ async def test_a_handler_longer_than_the_takeover_runs_once_also_when_its_connec
         assert len({process for process, _ in found}) == 1, (name, found)
 
 
+@pytest.mark.slow
 async def test_what_dies_with_its_process_in_the_middle_is_begun_once_more_by_another(
     processes: Processes, redis: Redis, database: Database
 ) -> None:
