@@ -21,6 +21,7 @@ from contracts.types import new_id, now, rfc3339
 from handlers.topology import GROUPS, PUBLISHED, reactions_of, reads
 from scripts.grid8.connections import Servers, operator, run, servers
 from scripts.grid8.options import EventDomain, Rate, Since
+from scripts.grid8.terminal import print_table
 
 _INTERRUPTED = 130
 
@@ -171,7 +172,7 @@ def _count(counts: dict[str, int]) -> None:
     for type, count in counts.items():
         table.add_row(type, str(count))
     table.add_row("all", str(sum(counts.values())), style="bold")
-    Console().print(table)
+    print_table(table)
 
 
 async def _feed(
