@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from bus.middleware import tracing_is_on
 from contracts.errors import DomainError
 from contracts.types import new_id
-from gateway.connection import SECURITY, listen
+from gateway.connection import PARTING, SECURITY, listen, part
 from gateway.dispatch import dispatch
 from gateway.errors import (
     BodyTooLarge,
@@ -100,6 +100,8 @@ def middleware_of(settings: Settings) -> Any:
                 if request.content.exception() is not None:
                     # Where a broken body ends, nobody can tell: nothing may follow it.
                     request.content.feed_eof()
+                    response.force_close()
+                if request.app[PARTING].is_set():
                     response.force_close()
                 seconds = time.perf_counter() - started
                 log.info(
@@ -235,6 +237,7 @@ def make_app(gateway: Gateway) -> web.Application:
     )
     app.on_response_prepare.append(decorator_of(settings))
     app[GATEWAY] = gateway
+    app[PARTING] = asyncio.Event()
     app[OPENAPI] = build(ROUTES, server=settings.gateway_url, version=version("grid8"))
     for route in ROUTES:
         for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
@@ -269,8 +272,9 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_gateway(settings) as gateway:
+        app = make_app(gateway)
         runner = web.AppRunner(
-            make_app(gateway),
+            app,
             access_log=None,
             handle_signals=False,
             shutdown_timeout=settings.gateway.drain_grace,
@@ -287,6 +291,7 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
         log.info("draining")
         listener.close()
+        await part(app[PARTING], runner.server)
         await runner.cleanup()
         if ops is not None:
             await ops.cleanup()

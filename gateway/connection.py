@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -16,6 +17,11 @@ log = structlog.get_logger("gateway.connection")
 
 LINE_LIMIT = 8190
 """Bytes of the longest request line or header."""
+
+PARTING: web.AppKey[asyncio.Event] = web.AppKey("parting", asyncio.Event)
+"""Set once the gateway is stopping."""
+PART_WITHIN = 1.0
+"""Seconds a stopping gateway listens to connections on which nothing is being answered."""
 
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -72,3 +78,15 @@ async def listen(server: web.Server, settings: GatewaySettings) -> asyncio.Serve
         )
 
     return await loop.create_server(accepted, settings.host, settings.port, backlog=1024)
+
+
+async def part(parting: asyncio.Event, server: web.Server) -> None:
+    """Answer what is on its way on the connections there are; each answer is their last.
+
+    To close those that seem idle at once would cut off requests not read yet.
+    """
+    parting.set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PART_WITHIN):
+            while server.connections:  # noqa: ASYNC110 - each ends by itself
+                await asyncio.sleep(0.02)

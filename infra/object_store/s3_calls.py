@@ -9,7 +9,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -36,7 +42,14 @@ _TRANSIENT = {
     "ServiceUnavailable",
     "OperationAborted",
 }
-_WIRE = (OSError, HTTPClientError, aiohttp.ClientError)
+# A connection that could not be made (refused, no such name, TLS) is none of the others.
+_WIRE = (
+    OSError,
+    BotoConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    aiohttp.ClientError,
+)
 
 
 class Transient(Exception):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bus.dead_letters import DeadLetters, LetterGone
-from bus.letters import DeadLetter, EditRefused, NotRedrivable, Wanted
+from bus.dead_letters import DeadLetters
+from bus.letters import DeadLetter, Wanted
 from handlers.topology import INSPECTED
-from scripts.grid8.connections import operator, pause, run, servers, stop_on_signals
+from scripts.grid8 import letter_access
+from scripts.grid8.connections import run
 from scripts.grid8.json_input import JsonRefused, parse_json
 from scripts.grid8.options import Rate, Since
 from scripts.grid8.terminal import print_table, printable, printable_lines, width_of
@@ -28,7 +27,6 @@ _INTERRUPTED = 130
 _COLUMNS = ("LETTER", "AT", "TYPE", "HANDLER", "TRIES", "REASON")
 _WIDE = 120
 """Columns of a terminal that has room for all of them."""
-Act = Callable[[DeadLetters, DeadLetter], Awaitable[str]]
 
 
 @click.group("dead-letters")
@@ -77,7 +75,7 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """List letters, oldest first within each domain."""
-    rows, more = run(_listed(limit, **_options(chosen)))
+    rows, more = run(letter_access.listed(limit, **_options(chosen)))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -113,7 +111,7 @@ def _table(rows: Sequence[dict[str, Any]], width: int) -> Table:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(id: str, as_json: bool) -> None:
     """Show one letter: its message, why it is here, and the traceback. Secrets stay sealed."""
-    whole = run(_get(id)).whole()
+    whole = run(letter_access.get(id)).whole()
     if as_json:
         click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
         return
@@ -174,7 +172,7 @@ def edit(id: str, data: Path | None, as_json: bool) -> None:
 
     Sealed values are shown as ciphertext, and must stay it.
     """
-    letter = run(_get(id))
+    letter = run(letter_access.get(id))
     if letter.envelope is None:
         raise click.ClickException(f"{id} cannot be decoded, so it has no data to edit.")
     before = json.dumps(letter.envelope.data, indent=2, ensure_ascii=False)
@@ -189,54 +187,11 @@ def edit(id: str, data: Path | None, as_json: bool) -> None:
         raise click.ClickException(str(error)) from error
     if given == letter.envelope.data:
         raise click.ClickException("Nothing was changed.")
-    replaced = run(_edit(letter, given))
+    replaced = run(letter_access.edit(letter, given))
     if as_json:
         click.echo(json.dumps(replaced.whole(), indent=2, ensure_ascii=False))
     else:
         click.echo(f"Edited: it is {replaced.id} now. Send it with grid8 dead-letters redrive.")
-
-
-@asynccontextmanager
-async def _opened() -> AsyncIterator[DeadLetters]:
-    async with servers() as here:
-        yield DeadLetters(here.redis, here.database, by=operator())
-
-
-async def _listed(
-    limit: int, domains: Sequence[str], wanted: Wanted
-) -> tuple[list[dict[str, Any]], int]:
-    """The first of the letters, and how many more there are."""
-    rows: list[dict[str, Any]] = []
-    more = 0
-    async with _opened() as letters:
-        async for letter in letters.find(domains, wanted):
-            if len(rows) < limit:
-                rows.append(letter.summary())
-            else:
-                more += 1
-    return rows, more
-
-
-async def _ids(domains: Sequence[str], wanted: Wanted) -> list[str]:
-    """Only the ids, because there may be very many."""
-    async with _opened() as letters:
-        return [letter.id async for letter in letters.find(domains, wanted)]
-
-
-async def _get(id: str) -> DeadLetter:
-    async with _opened() as letters:
-        try:
-            return await letters.get(id)
-        except LetterGone as error:
-            raise click.ClickException(f"{error}.") from error
-
-
-async def _edit(letter: DeadLetter, data: Any) -> DeadLetter:
-    async with _opened() as letters:
-        try:
-            return await letters.edit(letter, data)
-        except (EditRefused, LetterGone) as error:
-            raise click.ClickException(f"{error}.") from error
 
 
 def _options(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +204,7 @@ def _options(chosen: dict[str, Any]) -> dict[str, Any]:
 def _change(
     verb: str,
     done: str,
-    act: Act,
+    act: letter_access.Act,
     ids: Sequence[str],
     all_: bool,
     yes: bool,
@@ -264,12 +219,12 @@ def _change(
         raise click.UsageError("The options choose among --all; letters that are named are named.")
     if ids:
         for id in ids:
-            run(_get(id))  # none is touched when one of them is not there
+            run(letter_access.get(id))  # none is touched when one of them is not there
     else:
-        ids = run(_ids(**_options(chosen)))
+        ids = run(letter_access.ids(**_options(chosen)))
     if ids and not yes:
         click.confirm(f"{verb} {len(ids):,} dead letter(s)?", abort=True, err=True)
-    results = run(_each(ids, act, rate))
+    results = run(letter_access.each(ids, act, rate))
     failed = [each for each in results if "error" in each]
     left = len(ids) - len(results)
     if as_json:
@@ -280,21 +235,3 @@ def _change(
         stopped = f" Stopped before the last {left}." if left else ""
         click.echo(f"{len(results) - len(failed)} {done}, {len(failed)} not.{stopped}")
     sys.exit(_INTERRUPTED if left else 1 if failed else 0)
-
-
-async def _each(ids: Sequence[str], act: Act, rate: float | None) -> list[dict[str, str]]:
-    """What became of each, until Ctrl-C."""
-    results: list[dict[str, str]] = []
-    stop = stop_on_signals()
-    due = time.monotonic()
-    async with _opened() as letters:
-        for id in ids:
-            await pause(stop, due - time.monotonic())
-            if stop.is_set():
-                break
-            due = max(due, time.monotonic() - 1) + (1 / rate if rate else 0)
-            try:
-                results.append({"id": id, "entry": await act(letters, await letters.get(id))})
-            except (NotRedrivable, LetterGone) as error:
-                results.append({"id": id, "error": str(error)})
-    return results

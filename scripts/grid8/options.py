@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from bus import streams
+
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
@@ -31,6 +33,16 @@ class Since(click.ParamType[datetime]):
             return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither a time (2026-11-23T10:00Z) nor how long ago (2h)")
+
+
+class EventDomain(click.Choice[str]):
+    """One of these domains, by its name or by that of its event stream."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The domain."""
+        domain = streams.domain_of(value)
+        named = domain if value == streams.events(domain) else value
+        return super().convert(named, param, ctx)
 
 
 class Rate(click.ParamType[float]):

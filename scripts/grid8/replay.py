@@ -20,7 +20,8 @@ from bus.replay_source import Log, Selection, Source, Streams
 from contracts.types import new_id, now, rfc3339
 from handlers.topology import GROUPS, PUBLISHED, reactions_of, reads
 from scripts.grid8.connections import Servers, operator, run, servers
-from scripts.grid8.options import Rate, Since
+from scripts.grid8.options import EventDomain, Rate, Since
+from scripts.grid8.terminal import print_table
 
 _INTERRUPTED = 130
 
@@ -33,7 +34,10 @@ _INTERRUPTED = 130
 @click.option("--type", "types", multiple=True, help="Only of this wire type.")
 @click.option("--subject", "subjects", multiple=True, help="Only about what has this id.")
 @click.option("--org", "orgs", multiple=True, help="Only of this organization.")
-@click.option("--domain", "domains", multiple=True, type=click.Choice(PUBLISHED), help="Only its.")
+@click.option(
+    "--domain", "--stream", "domains", multiple=True, type=EventDomain(PUBLISHED),
+    help="Only events of this domain; the name of its stream, grid8:{auth}:evt, will do.",
+)  # fmt: skip
 @click.option("--from-stream", is_flag=True, help="Read the event streams, not the event log.")
 @click.option("--dry-run", is_flag=True, help="Only count, by type.")
 @click.option("--rate", type=Rate(), help="Events per second at most, as 50/s.")
@@ -168,7 +172,7 @@ def _count(counts: dict[str, int]) -> None:
     for type, count in counts.items():
         table.add_row(type, str(count))
     table.add_row("all", str(sum(counts.values())), style="bold")
-    Console().print(table)
+    print_table(table)
 
 
 async def _feed(

@@ -476,7 +476,10 @@ async def test_a_deleted_projection_is_rebuilt_from_the_command_line(
         ["all", "80"],
     ]
     assert await bus.database[REPLAYS].count_documents({}) == 0
-    code, said = await grid8("--group", "corp", "--type", "auth.user.registered")
+    code, said = await grid8("--group", "corp", "--stream", "grid8:{corp}:evt", "--dry-run")
+    assert (code, said.split()[-2:]) == (0, ["all", "0"])
+    registered = ("--stream", "grid8:{auth}:evt", "--type", "auth.user.registered")
+    code, said = await grid8("--group", "corp", *registered)
     assert code == 0, said
     assert await Person.count() == 50
     assert {each.name for each in await Person.find_all().to_list()} == {"First"}
@@ -505,6 +508,8 @@ async def test_a_deleted_projection_is_rebuilt_from_the_command_line(
         ("--group", "notifier"),
         ("--group", "corp", "--reaction", "unheard_of"),
         ("--group", "corp", "--type", "corp.brand.created"),
+        ("--group", "corp", "--stream", "grid8:{corp}:cmd"),
+        ("--group", "corp", "--domain", "nobody"),
         ("--group", "corp", "--resume", "rpl_1"),
         ("--resume", "rpl_1", "--type", "auth.user.updated"),
     ],

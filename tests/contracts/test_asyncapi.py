@@ -1,5 +1,8 @@
 """AsyncAPI 3.0 as ``grid8 asyncapi`` writes it: its structure, and every change in a diff.
 
+The schema that the specification publishes is in the npm package @asyncapi/specs only
+(schemas/3.0.0-without-$id.json); a document changed in structure should be held against it.
+
 ``UPDATE_SNAPSHOTS=1`` writes the snapshot anew.
 """
 

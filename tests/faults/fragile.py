@@ -1,4 +1,8 @@
-"""A worker of the probe domain whose handler of a thing named ``killer`` takes it down."""
+"""A worker of the probe domain whose handlers do as the name of the thing says.
+
+``killer`` takes the process down, ``raiser`` always raises, and ``long …`` takes ``LONG``
+seconds and notes in Redis when it begins and ends.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import signal
 import sys
 
 from beanie import init_beanie
+from redis.asyncio import Redis
 
 from bus.broker import connect, make_broker
 from bus.committer import Committer
@@ -21,18 +26,39 @@ from infra import mongo
 from infra.settings import MongoSettings
 from tests.bus.probe import COMMANDS, CONTRACTS, DOMAIN, MakeThing, Thing, ThingView, make_thing
 
-POLICY = Policy(max_deliveries=5, backoff_base=0.05, claim_after=0.6, timeout=20.0)
+LONG = 8.0
+DELIVERIES = 5
+RUNS = "probe:runs:"
+"""What is before the name of a long thing: a list of who began and who ended it."""
 
 
-async def fragile(command: MakeThing, uow: UnitOfWork) -> ThingView:
-    if command.name == "killer":
-        await asyncio.sleep(0.02)
-        os._exit(9)
-    await asyncio.sleep(0.2)
-    return await make_thing(command, uow)
+class Fragile:
+    """The handler, and where it takes notes."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def make(self, command: MakeThing, uow: UnitOfWork) -> ThingView:
+        if command.name == "killer":
+            await asyncio.sleep(0.02)
+            os._exit(9)
+        if command.name == "raiser":
+            raise RuntimeError("it always does")
+        if command.name.startswith("long"):
+            await self._note(command.name, "begins")
+            await asyncio.sleep(LONG)
+            await self._note(command.name, "ends")
+        else:
+            await asyncio.sleep(0.2)
+        return await make_thing(command, uow)
+
+    async def _note(self, name: str, what: str) -> None:
+        await self._redis.rpush(RUNS + name, f"{os.getpid()} {what}")
 
 
-async def main(mongo_url: str, database_name: str, redis_url: str) -> None:
+async def main(
+    mongo_url: str, database_name: str, redis_url: str, claim_after: str = "0.6"
+) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     Message._known.update(CONTRACTS)
@@ -40,11 +66,14 @@ async def main(mongo_url: str, database_name: str, redis_url: str) -> None:
     client, database = mongo.connect(MongoSettings(url=mongo_url, database=database_name))
     await init_beanie(database=database, document_models=[Thing])
     redis = connect(redis_url)
+    policy = Policy(
+        max_deliveries=DELIVERIES, backoff_base=0.05, claim_after=float(claim_after), timeout=60.0
+    )
     publisher = Publisher(redis, durable="always")
     committer = Committer(client, database)
     handling = Handling(
         DOMAIN,
-        {MakeThing: fragile},
+        {MakeThing: Fragile(redis).make},
         committer=committer,
         publisher=publisher,
         database=database,
@@ -53,11 +82,12 @@ async def main(mongo_url: str, database_name: str, redis_url: str) -> None:
         make_broker(redis_url),
         redis,
         publisher.pipeline,
-        [Lane(COMMANDS, handling, POLICY, 64)],
-        heartbeat=0.15,
+        [Lane(COMMANDS, handling, policy, 64)],
+        heartbeat=policy.claim_after / 4,
         drain_grace=5.0,
     )
     await worker.start()
+    print("started", flush=True)
     await stop.wait()
     await worker.stop()
     await committer.close()

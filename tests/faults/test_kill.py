@@ -6,15 +6,9 @@ test_kill_worker.py does the same to the whole stack, seen by a client of the ga
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import random
 import signal
-import subprocess
-import sys
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bus import streams
-from bus.broker import FIELD, connect, encode
+from bus.broker import FIELD, encode
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
 from contracts.actor import Actor
 from contracts.base import Command
@@ -30,92 +24,14 @@ from contracts.corp.commands import CreateBrand, UpdateBrand
 from contracts.envelope import Envelope
 from contracts.permissions import Role
 from contracts.types import now
-from infra import mongo
-from infra.settings import MongoSettings
-from tests.bus import probe
 from tests.bus.probe import until
+from tests.faults.processes import Processes, database, processes, redis
+
+__all__ = ["database", "processes", "redis"]
 
 KILLS = 4
 ROOT = Path(__file__).resolve().parents[2]
 ACTOR = Actor(user="usr_olga", session="ses_1", org="org_acme", role=Role.OWNER)
-
-
-class Processes:
-    """Processes of ours on servers of the test's own database and key space."""
-
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self.env = env
-        self.folder = folder
-        self.running: list[subprocess.Popen[bytes]] = []
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        log = (self.folder / f"{len(self.running)}.log").open("wb")
-        with log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                cwd=ROOT,
-                env=self.env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self.running.append(process)
-        return process
-
-    def said(self) -> str:
-        logs = sorted(self.folder.glob("*.log"), key=lambda path: int(path.stem))
-        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in logs)
-
-    def end(self) -> None:
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def processes(mongo_url: str, redis_url: str, tmp_path: Path) -> Iterator[Processes]:
-    made = Processes(
-        {
-            **os.environ,
-            "GRID8_DATA_FOLDER": str(tmp_path),
-            "GRID8_MONGO__URL": mongo_url,
-            "GRID8_MONGO__DATABASE": f"kill-{uuid.uuid4().hex[:8]}",
-            "GRID8_REDIS__URL": redis_url.removesuffix("/0") + "/5",
-            "GRID8_SECRETS__KEYS": base64.b64encode(os.urandom(32)).decode(),
-            "GRID8_OPS__PORT": "-1",
-            "GRID8_WORKER__CLAIM_AFTER": "1.5",
-            "GRID8_WORKER__HEARTBEAT": "0.4",
-            "GRID8_RELAY__GRACE": "1",
-            "GRID8_RELAY__INTERVAL": "0.3",
-        },
-        tmp_path,
-    )
-    yield made
-    made.end()
-
-
-@pytest.fixture
-async def redis(processes: Processes) -> AsyncIterator[Redis]:
-    client = connect(processes.env["GRID8_REDIS__URL"])
-    await client.flushdb()
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def database(processes: Processes) -> AsyncIterator[Database]:
-    name = processes.env["GRID8_MONGO__DATABASE"]
-    client, found = mongo.connect(
-        MongoSettings(url=processes.env["GRID8_MONGO__URL"], database=name)
-    )
-    # What a killed worker had begun keeps its documents locked for this long.
-    limit = "transactionLifetimeLimitSeconds"
-    before = await client.admin.command({"getParameter": 1, limit: 1})
-    await client.admin.command({"setParameter": 1, limit: 3})
-    yield found
-    await client.admin.command({"setParameter": 1, limit: before[limit]})
-    await client.drop_database(name)
-    await client.close()
 
 
 async def an_organization(database: Database) -> None:
@@ -260,33 +176,3 @@ async def test_a_worker_told_to_stop_under_load_exits_with_zero_and_leaves_the_r
     await until(all_done, f"the other worker to finish, after {done}", seconds=30)
     assert await database[EVENTS].count_documents({}) == len(sent)
     assert not await redis.exists(streams.dead("corp"))
-
-
-async def test_a_message_that_kills_its_process_is_buried_and_its_neighbours_are_not(
-    processes: Processes, redis: Redis, database: Database
-) -> None:
-    neighbours = 20
-    names = ["killer", *(f"thing {number}" for number in range(neighbours))]
-    for name in names:
-        await put(redis, probe.envelope_of(probe.MakeThing(name=name)))
-    arguments = (
-        processes.env["GRID8_MONGO__URL"],
-        processes.env["GRID8_MONGO__DATABASE"],
-        processes.env["GRID8_REDIS__URL"],
-    )
-    deaths = 0
-    worker = processes.start("tests.faults.fragile", *arguments)
-
-    async def over() -> bool:
-        nonlocal worker, deaths
-        if worker.poll() is not None:
-            deaths += 1
-            worker = processes.start("tests.faults.fragile", *arguments)
-        return bool(await redis.exists(probe.DEAD)) and await nothing_pending(
-            redis, probe.COMMANDS, probe.DOMAIN
-        )
-
-    await until(over, "everything to have come to an end", seconds=45)
-    letters = await redis.xlen(probe.DEAD)
-    made = await database["things"].count_documents({})
-    assert (made, letters) == (neighbours, 1), f"after {deaths} deaths"

@@ -23,7 +23,8 @@ STORM = 200
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningStack]:
-    async with fault_stack(tmp_path_factory.mktemp("mongo")) as running:
+    env = {"GRID8_MONGO__TIMEOUT": "3"}
+    async with fault_stack(tmp_path_factory.mktemp("mongo"), env) as running:
         yield running
 
 
@@ -35,18 +36,25 @@ async def check(load: Load) -> None:
     assert load.ends()["done"] > len(load.records) / 3, load.ends()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["restarted", "killed"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="restarted", marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, id="killed"),
+    ],
+)
 async def test_mongodb_may_end_and_come_back_under_load(
     stack: RunningStack, number: signal.Signals
 ) -> None:
     async with Load(stack) as load:
         await load.answered(AROUND)
         await stack.hold("mongod", number)
-        await load.met(503)  # somebody has noticed
+        await load.met(503)
         await stack.release("mongod")
         await check(load)
 
 
+@pytest.mark.slow
 async def test_while_mongodb_stalls_callers_wait_and_nothing_is_lost(stack: RunningStack) -> None:
     async with Load(stack) as load:
         await load.answered(AROUND)

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from redis.asyncio import Redis
 
 from infra.breaker import Breakers, DependencyUnavailable
+from infra.embedded.ports import free_port
 from infra.object_store import ObjectNotFound
 from infra.object_store.s3 import S3Store
 from infra.settings import MIB, BreakerSettings, StoreSettings
@@ -184,6 +185,20 @@ async def test_lasting_trouble_ends_as_unavailable_and_leaves_no_parts(
     assert await uploads(s3, bucket) == []
     with pytest.raises(ObjectNotFound):
         await store.stat(KEY)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-name.invalid"])
+async def test_a_server_that_cannot_be_reached_is_an_outage_too(bucket: str, host: str) -> None:
+    url = f"http://{host}:{free_port()}"
+    breakers = Breakers(None, BreakerSettings(threshold=2, ttl=60))
+    store = S3Store(settings(url, bucket, attempts=2), breakers)
+    await store.start()
+    with pytest.raises(DependencyUnavailable):
+        await store.stat(KEY)
+    with pytest.raises(DependencyUnavailable) as refused:
+        await store.stat(KEY)
+    assert refused.value.retry_after > 50, "the breaker is open"
+    await store.close()
 
 
 async def test_a_silent_server_is_given_up_after_the_timeout(bucket: str) -> None:

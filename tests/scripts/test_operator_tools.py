@@ -8,17 +8,20 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
@@ -36,6 +39,7 @@ from contracts.corp.commands import CreateOrganization
 from contracts.envelope import Envelope
 from contracts.types import now
 from infra import mongo
+from infra.embedded import valkey as valkey_server
 from infra.embedded.ports import free_port
 from infra.settings import MongoSettings, settings
 from scripts.grid8.__main__ import main
@@ -122,9 +126,9 @@ def _place(
 
 async def _begin(place: Place) -> None:
     """Emptied, but for the user whose commands are buried."""
-    redis = connect(place.redis_url)
-    await redis.flushdb()
-    await redis.aclose()
+    connection = connect(place.redis_url)
+    await connection.flushdb()
+    await connection.aclose()
     client, database = mongo.connect(
         MongoSettings(url=place.mongo_url, database=place.database_name)
     )
@@ -161,13 +165,13 @@ class Hands:
         stream = streams.commands(domain)
         _, _, _, field, value = added(envelope)
         delivery = Delivery(self.redis, self.publisher.pipeline, stream, domain, "test", 1.0)
-        # Read here in the same step, or the running worker would be quicker.
+        fields = {str(field).encode(): bytes(value)}
+        # Read in the same step, or the running worker would be quicker.
         async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(stream, {field: value})
-            pipe.xreadgroup(domain, "test", {stream: ">"}, count=1)
-            id, [[_, [[read, _]]]] = await pipe.execute()
-        assert read == id, "another command was there before"
-        entry = Entry(id.decode(), {str(field).encode(): bytes(value)}, 5)
+            pipe.xadd(stream, fields)
+            pipe.xreadgroup(domain, "test", {stream: ">"})
+            id, _ = await pipe.execute()
+        entry = Entry(id.decode(), fields, 5)
         failed = {"command_id": envelope.id, "status": "failed", "actor": ACTOR.user}
         await self.database[INBOX].insert_one(
             {
@@ -203,15 +207,15 @@ def place(_place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 async def hands(place: Place) -> AsyncIterator[Hands]:
-    redis = connect(place.redis_url)
+    connection = connect(place.redis_url)
     client, database = mongo.connect(
         MongoSettings(url=place.mongo_url, database=place.database_name)
     )
     for domain in ("auth", "corp", "asset", "notifier"):
-        await redis.delete(streams.dead(domain))
+        await connection.delete(streams.dead(domain))
     await database[OPERATOR_LOG].delete_many({})
-    yield Hands(redis, database)
-    await redis.aclose()
+    yield Hands(connection, database)
+    await connection.aclose()
     await client.close()
 
 
@@ -415,6 +419,167 @@ async def test_an_edit_in_the_editor_is_checked_recorded_and_carried_out(
     edit, redrive = await hands.database[OPERATOR_LOG].find().sort("at", 1).to_list()
     assert (edit["action"], redrive["action"]) == ("edit", "redrive")
     assert (edit["changed"], edit["after"]) == (["name"], redrive["before"])
+
+
+async def test_an_edited_letter_says_who_changed_what_to_people_too(
+    place: Place, hands: Hands
+) -> None:
+    await hands.bury(CreateOrganization(name="Wrong"), "corp")
+    data = place.folder / "data.json"
+
+    def act() -> None:
+        (letter,) = place.json("dead-letters", "list")
+        for name in ("Better", "Best"):
+            data.write_text(json.dumps({"name": name}))
+            letter = place.json("dead-letters", "edit", letter["id"], "--data", str(data))
+        assert [each["changed"] for each in letter["edits"]] == [["name"], ["name"]]
+        assert "@" in letter["edits"][0]["by"]
+        lines = [
+            line for line in place.fine("dead-letters", "show", letter["id"]).splitlines()
+            if line.startswith("edit ")
+        ]  # fmt: skip
+        assert len(lines) == 2
+        assert letter["edits"][0]["by"] in lines[0]
+        assert "['name']" in lines[0]
+        listed = place.fine("dead-letters", "list", COLUMNS="200")
+        assert "corp.organization.create (edited)" in listed
+
+    await asyncio.to_thread(act)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (b"\xff\xff", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"name": NaN}', "not JSON"),
+        (b'["name"]', "object"),
+        (b"", "not JSON"),
+    ],
+    ids=["no text", "deep", "NaN", "array", "nothing"],
+)
+async def test_an_edit_that_is_no_object_is_one_sentence(
+    place: Place, hands: Hands, given: bytes, says: str
+) -> None:
+    await hands.bury(CreateOrganization(name="Acme"), "corp")
+    data = place.folder / "data.json"
+    data.write_bytes(given)
+
+    def act() -> None:
+        (letter,) = place.json("dead-letters", "list")
+        said = place.refused("dead-letters", "edit", letter["id"], "--data", str(data))
+        assert says in said
+        assert len(said.splitlines()) == 1
+
+    await asyncio.to_thread(act)
+
+
+async def test_tables_fit_a_narrow_terminal_and_are_whole_where_there_is_none(
+    place: Place, hands: Hands
+) -> None:
+    envelope = await hands.bury(CreateOrganization(name="Acme"), "corp")
+    letter = {b"reason": ("é" * 300 + "\x1b[31m [red]").encode(), b"attempts": b"5"}
+    await hands.redis.xadd(streams.dead("corp"), letter)
+
+    def act() -> None:
+        ids = [each["id"] for each in place.json("dead-letters", "list")]
+        for arguments in (("dead-letters", "list"), ("streams", "--once")):
+            for width in (80, 200):
+                shown = place.fine(*arguments, COLUMNS=str(width))
+                assert max(map(len, shown.splitlines())) <= width, shown
+                assert "…" not in shown
+                assert "\x1b" not in shown
+        narrow = place.fine("dead-letters", "list", COLUMNS="80")
+        assert all(id in narrow for id in ids), "an id is to be copied"
+        piped = place.fine("dead-letters", "list").splitlines()
+        assert len(piped) == 1 + len(ids), "a line for each"
+        assert "é" * 300 + " [31m [red]" in piped[2]
+        assert envelope.type in piped[1]
+        some = place.run("dead-letters", "list", "--limit", "1")
+        assert some.stderr == "… and 1 more: --limit\n"
+
+    await asyncio.to_thread(act)
+
+
+async def test_ctrl_c_stops_between_letters_and_says_how_far_it_got(
+    place: Place, hands: Hands
+) -> None:
+    for number in range(8):
+        await hands.bury(CreateOrganization(name=f"Many {number}"), "corp")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "scripts.grid8", "dead-letters", "redrive", "--all", "--yes",
+        "--rate", "2/s",
+        cwd=ROOT, env=place.env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+    async def begun() -> bool:
+        return await hands.redis.xlen(streams.dead("corp")) < 8
+
+    await until(begun, "the first to be redriven", 30)
+    process.send_signal(signal.SIGINT)
+    said, errors = await asyncio.wait_for(process.communicate(), 30)
+    left = await hands.redis.xlen(streams.dead("corp"))
+    assert process.returncode == 130, errors
+    assert said.decode() == f"{8 - left} redriven, 0 not. Stopped before the last {left}.\n"
+    assert await hands.database[OPERATOR_LOG].count_documents({"done": True}) == 8 - left
+
+
+def test_the_live_table_goes_on_while_redis_is_away() -> None:
+    valkey, folder = None, Path(tempfile.mkdtemp())
+    port = free_port()
+    command = valkey_server.command(valkey_server.find(), port, folder)
+    env = {"GRID8_REDIS__URL": f"redis://127.0.0.1:{port}/0", "TERM": "xterm"}
+    pid = 0
+    try:
+        valkey = _valkey(command, folder, port)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(env)
+            os.chdir(ROOT)
+            os.execv(sys.executable, [sys.executable, "-m", "scripts.grid8", "streams"])
+        _see(terminal, b"STREAM")
+        valkey.kill()
+        valkey.wait()
+        _see(terminal, b"Redis: ", b"what it was before")
+        valkey = _valkey(command, folder, port)
+        connection = redis.Redis(port=port)
+        connection.xadd(streams.dead("corp"), {"reason": "x"})
+        connection.close()
+        _see(terminal, streams.dead("corp").removeprefix("grid8:").encode())
+        os.kill(pid, signal.SIGINT)
+        _, status = _reap(pid, terminal)
+        pid = 0
+        assert os.waitstatus_to_exitcode(status) == 0
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        if valkey is not None:
+            valkey.kill()
+            valkey.wait()
+        shutil.rmtree(folder)
+
+
+def _valkey(command: Sequence[str], folder: Path, port: int) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with redis.Redis(port=port) as connection:
+                connection.ping()
+            return process
+        except redis.RedisError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def _see(terminal: int, *words: bytes) -> None:
+    """Read the terminal until it has shown these words, from now on."""
+    seen, deadline = b"", time.monotonic() + 60
+    while not all(word in seen for word in words):
+        assert time.monotonic() < deadline, seen[-2000:]
+        if select.select([terminal], [], [], 0.1)[0]:
+            seen += os.read(terminal, 65536)
 
 
 async def test_dropped_letters_are_gone_and_those_that_were_gone_are_an_error(

@@ -9,7 +9,7 @@ A test of a fault is::
         await check_everything(load)
 """
 
-from tests.faults.harness.caller import Answer, Caller
+from tests.faults.harness.caller import BROKEN, UNSENT, Answer, Caller
 from tests.faults.harness.checks import check_everything
 from tests.faults.harness.kills import Killer
 from tests.faults.harness.load import Load
@@ -28,10 +28,12 @@ from tests.faults.harness.stack import (
 from tests.faults.harness.waiting import DEADLINE, until
 
 __all__ = [
+    "BROKEN",
     "DEADLINE",
     "KINDS",
     "PROCESSES",
     "QUICK",
+    "UNSENT",
     "Answer",
     "Caller",
     "Killer",

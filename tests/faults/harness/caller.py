@@ -14,6 +14,8 @@ from tests.faults.harness.waiting import until
 
 BROKEN = 0
 """The status of a request whose connection broke: nobody knows what became of it."""
+UNSENT = -1
+"""The status of a request for which there was no connection: nothing came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class Answer:
     @property
     def unknown(self) -> bool:
         """Whether it may have been done and may not."""
-        return self.status == BROKEN or (self.status == 503 and self.code != "command_lost")
+        return self.status in (BROKEN, UNSENT) or (
+            self.status == 503 and self.code != "command_lost"
+        )
 
 
 @dataclass(slots=True)
@@ -100,6 +104,8 @@ class Caller:
                     "Idempotent-Replayed" in response.headers,
                     time.monotonic() - began,
                 )
+        except aiohttp.ClientConnectorError:
+            return Answer(UNSENT, took=time.monotonic() - began)
         except (aiohttp.ClientError, OSError):  # a timeout is not expected, and not caught
             return Answer(BROKEN, took=time.monotonic() - began)
         if signed and answer.status == 401 and self.forgiving:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import aiohttp
 
 from infra.embedded.running import RunningStack
-from tests.faults.harness.caller import Answer, Caller
+from tests.faults.harness.caller import UNSENT, Answer, Caller
 from tests.faults.harness.mix import REFUSALS, TAKEN, Mix, Record
 from tests.faults.harness.sockets import Watcher
 from tests.faults.harness.waiting import until
@@ -49,7 +49,7 @@ class Load:
         self.records: list[Record] = []
         """Everything that was asked for, and answered."""
         self.seen: Counter[int] = Counter()
-        """Every answer by its status, while it goes on too; 0 is a broken connection."""
+        """Every answer by its status, while it goes on too; see also BROKEN, UNSENT."""
         self.slowest = 0.0
         """Seconds the slowest answer took."""
         self.watchers: list[Watcher] = []
@@ -142,7 +142,9 @@ class Load:
         self.records.append(record)
 
     def _judge(self, record: Record, answer: Answer) -> None:
-        if answer.unknown or (answer.status == 202 and "status_url" in answer.body):
+        if all(each.status == UNSENT for each in record.answers):
+            record.end = "unsent"
+        elif answer.unknown or (answer.status == 202 and "status_url" in answer.body):
             record.end = "unknown"
         elif answer.status in (200, 201, 202):
             record.end, record.result = "done", answer.body

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tests.faults.harness.caller import Answer
 
-End = Literal["done", "refused", "lost", "unknown"]
+End = Literal["done", "refused", "lost", "unsent", "unknown"]
 
 TAKEN = "Taken"
 """A brand that is there from the beginning."""
