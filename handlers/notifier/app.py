@@ -14,14 +14,14 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from contracts.errors import DomainError
-from contracts.types import new_id
-from handlers.notifier import sse, ws
-from handlers.notifier.errors import (
+from contracts.realtime.errors import (
     MethodRefused,
     PathUnknown,
     RealtimeFailed,
     RealtimeUnavailable,
 )
+from contracts.types import new_id
+from handlers.notifier import sse, ws
 from handlers.notifier.state import REALTIME, Realtime
 from infra.ops import Check, ops_routes
 from infra.problems import problem_response
