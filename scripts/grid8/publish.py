@@ -33,7 +33,7 @@ def publish(file: Any, org: str | None, as_json: bool) -> None:
     except (ValueError, RecursionError) as error:
         raise click.ClickException(f"That is not JSON: {error}.") from error
     try:
-        envelopes = read_events(document, org=org)
+        envelopes = read_events(document, org=org, by_operator=True)
     except EventsInvalid as error:
         lines = [f"{each.pointer or '/'}: {each.detail}" for each in error.errors]
         raise click.ClickException("\n".join(lines or [error.detail])) from error
