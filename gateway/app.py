@@ -25,7 +25,6 @@ from redis.exceptions import RedisError
 from bus.middleware import tracing_is_on
 from contracts.errors import DomainError
 from contracts.types import new_id
-from gateway.connection import SECURITY, listen
 from gateway.dispatch import dispatch
 from gateway.errors import (
     BodyTooLarge,
@@ -41,6 +40,7 @@ from gateway.state import GATEWAY, Gateway, running_gateway
 from gateway.table import Route
 from gateway.web import OPENAPI
 from handlers.runtime import checks_of
+from infra.connection import SECURITY, Listener
 from infra.ops import ops_routes, serve_ops
 from infra.problems import problem_response
 from infra.settings import Settings
@@ -56,6 +56,9 @@ RUNNING = Gauge("grid8_requests_running", "Requests being answered")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _tracer = trace.get_tracer("grid8.gateway")
 _propagator = TraceContextTextMapPropagator()
+
+CUT_TIMEOUT = 1.0
+"""Seconds that a request which has outlived the drain is given to end."""
 
 EXPOSED = "ETag, Location, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
 
@@ -268,11 +271,12 @@ async def serve(settings: Settings) -> None:
             make_app(gateway),
             access_log=None,
             handle_signals=False,
-            shutdown_timeout=settings.gateway.drain_grace,
+            shutdown_timeout=CUT_TIMEOUT,
         )
         await runner.setup()
         assert runner.server is not None
-        listener = await listen(runner.server, settings.gateway)
+        listener = Listener(runner.server, malformed=RequestMalformed, failed=InternalError)
+        await listener.open(settings.gateway.host, settings.gateway.port)
         checks = {**checks_of(gateway.context), "object_store": gateway.store.check}
         ops = await serve_ops("gateway", checks, host=settings.ops.host, port=settings.ops.port)
         log.info("started", url=settings.gateway_url, durable=gateway.context.publisher.durability)
@@ -280,7 +284,7 @@ async def serve(settings: Settings) -> None:
             log.error("redis_not_durable", hint="a 202 may be lost: run Redis with appendonly yes")
         await stop.wait()
         log.info("draining")
-        listener.close()
+        await listener.drain(settings.gateway.drain_grace)
         await runner.cleanup()
         if ops is not None:
             await ops.cleanup()
