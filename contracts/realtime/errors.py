@@ -93,6 +93,14 @@ class RealtimeUnavailable(DomainError):
     title = "Realtime is not available at the moment"
 
 
+class RequestMalformed(DomainError):
+    """Not even HTTP."""
+
+    code = "realtime.request_malformed"
+    kind = ErrorKind.MALFORMED
+    title = "The request could not be read"
+
+
 class PathUnknown(DomainError):
     """The notifier serves no such address."""
 
