@@ -24,7 +24,9 @@ DOMAINS = ("auth", "corp", "asset")
 """Domains that have a worker of their own."""
 
 _SERVERS, _PREPARE, _GRID8 = range(3)  # start stages
-_SERVING, _RELAY, _SINK, _VALKEY, _MONGOD = range(5)  # stop stages
+# Stop stages: whoever waits for an answer gets it, and whoever would tell of it is still there.
+_GATEWAY, _WORKERS, _RELAY, _NOTIFIER, _SINK, _VALKEY, _MONGOD = range(7)
+_STOPS_AT = {"gateway": _GATEWAY, "relay": _RELAY, "notifier": _NOTIFIER}
 _PORTS = ("GATEWAY__PORT", "NOTIFIER__PORT", "UP__MONGO_PORT", "UP__REDIS_PORT", "UP__SMTP_PORT")
 
 
@@ -106,7 +108,7 @@ class Stack:
                 grace=15.0,
             )
         )
-        all_of_them.append(self._with_ops("relay", "relay", stop_stage=_RELAY))
+        all_of_them.append(self._with_ops("relay", "relay"))
         return all_of_them
 
     def _sink(self) -> Process:
@@ -126,9 +128,7 @@ class Stack:
             stop_stage=_SINK,
         )
 
-    def _with_ops(
-        self, name: str, role: str, *, grace: float = 10.0, stop_stage: int = _SERVING
-    ) -> Process:
+    def _with_ops(self, name: str, role: str, *, grace: float = 10.0) -> Process:
         host = self.layout.ops_host
         port = self.ops_ports.setdefault(name, free_port(host))
         return self._grid8(
@@ -139,7 +139,6 @@ class Stack:
             shown=f"http://{host}:{port}",
             ops_port=port,
             grace=grace,
-            stop_stage=stop_stage,
         )
 
     def _grid8(
@@ -152,7 +151,6 @@ class Stack:
         once: bool = False,
         grace: float = 10.0,
         start_stage: int = _GRID8,
-        stop_stage: int = _SERVING,
     ) -> Process:
         return Process(
             name=name,
@@ -163,7 +161,7 @@ class Stack:
             shown=shown,
             once=once,
             start_stage=start_stage,
-            stop_stage=stop_stage,
+            stop_stage=_STOPS_AT.get(name, _WORKERS),
             deadline=self.layout.up.ready_timeout,
             grace=grace,
         )

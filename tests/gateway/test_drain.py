@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -13,14 +14,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from gateway_client import Api, Tenant
-from gateway_stack import eventually
+from gateway_client import Answer, Api, Tenant, new_person
+from gateway_stack import QUICK, eventually, few_processes
 from raw_http import RawAnswer
 
+from infra.embedded.child import Process
 from infra.embedded.layout import ROOT
 from infra.embedded.ports import free_port
 from infra.embedded.probes import http_ready
 from infra.embedded.running import RunningStack
+from infra.embedded.stack import Stack, running_stack
 
 
 @asynccontextmanager
@@ -117,3 +120,47 @@ async def test_a_body_that_never_ends_is_cut_when_the_grace_is_over(
             assert await process.wait() == 0
             with contextlib.suppress(ConnectionError):
                 assert b" 201 " not in await reader.read()
+
+
+async def test_a_stack_that_stops_answers_every_write_it_has_taken(
+    servers: RunningStack, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The gateway goes first, so that no write waits for a worker that has gone before it."""
+    env = {
+        **QUICK,
+        "GRID8_GATEWAY__DRAIN_GRACE": "30",
+        "GRID8_MONGO__URL": servers.mongo_url,
+        "GRID8_MONGO__DATABASE": "stopping",
+        "GRID8_REDIS__URL": servers.redis_url.removesuffix("/0") + "/6",
+    }
+
+    def processes(stack: Stack) -> list[Process]:
+        return few_processes(stack, roles=("auth", "corp"))
+
+    said: list[str] = []
+    stack = running_stack(tmp_path, env=env, processes=processes, say=said.append)
+    await stack.start()
+    try:
+        owner = (await new_person(Api(http, stack.gateway_url), "Stopping")).api
+        home = (await owner.post("/v1/orgs", {"name": "Stopping"})).headers["Location"]
+        answers: list[Answer] = []
+
+        async def write() -> None:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                while True:
+                    answers.append(
+                        await owner.post(f"{home}/brands", {"name": secrets.token_hex(8)})
+                    )
+
+        writers = [asyncio.create_task(write()) for _ in range(64)]
+
+        async def many() -> bool:
+            return len(answers) > 200
+
+        await eventually(many, within=60)
+    finally:
+        await stack.stop()
+    await asyncio.gather(*writers)
+    assert {answer.status for answer in answers} == {201}, str(answers[-1])
+    # One that waited in vain would have kept the gateway until it was killed.
+    assert not [line for line in said if "killed" in line], said
