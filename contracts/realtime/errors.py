@@ -77,6 +77,14 @@ class TooManySubscriptions(DomainError):
     title = "There are too many channels on this connection"
 
 
+class ChannelUnknown(DomainError):
+    """There is no such kind of channel."""
+
+    code = "realtime.channel_unknown"
+    kind = ErrorKind.NOT_FOUND
+    title = "There is no such channel"
+
+
 class ChannelGone(DomainError):
     """What the channel was about has been deleted."""
 
