@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 import pytest
+from pymongo import MongoClient
 
 import gateway.__main__
 import handlers.__main__
@@ -141,8 +142,26 @@ def test_doctor_examines_servers_that_run(own: dict[str, str], servers: RunningS
     urls = {"GRID8_MONGO__URL": servers.mongo_url, "GRID8_REDIS__URL": servers.redis_url}
     findings = json.loads(grid8("doctor", "--json", env={**own, **urls}).stdout)["findings"]
     details = {finding["what"]: finding["detail"] for finding in findings}
-    assert "replica set grid8, primary" in details["MongoDB"]
+    assert details["MongoDB"].endswith("replica set grid8, primary")
     assert "appendonly yes, appendfsync always, maxmemory-policy noeviction" in details["Redis"]
+
+
+def test_doctor_warns_of_a_mongodb_whose_transactions_may_last_long(
+    own: dict[str, str], servers: RunningStack
+) -> None:
+    name = "transactionLifetimeLimitSeconds"
+    with MongoClient[dict[str, Any]](servers.mongo_url) as client:
+        before = client.admin.command({"getParameter": 1, name: 1})[name]
+        client.admin.command({"setParameter": 1, name: 60})
+        try:
+            env = {**own, "GRID8_MONGO__URL": servers.mongo_url}
+            ran = grid8("doctor", "--json", env=env)
+        finally:
+            client.admin.command({"setParameter": 1, name: before})
+    found = {each["what"]: each for each in json.loads(ran.stdout)["findings"]}["MongoDB"]
+    assert found["state"] == "off"
+    assert "60 s" in found["detail"]
+    assert name in found["remedy"]
 
 
 @pytest.mark.parametrize(
