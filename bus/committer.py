@@ -40,6 +40,10 @@ TRIES = 6
 TRIES_OF_PARTS = 2
 
 
+COMMIT_WITHIN = 5.0
+"""Seconds from ``logged`` to the commit; the feed settles what is older than 10 (feed.HOLD)."""
+
+
 class _Contended(Exception):
     """Other transactions hold what this one writes."""
 
@@ -202,6 +206,7 @@ class Committer:
         async def write_all(session: AsyncClientSession) -> None:
             await self._write_inbox(units, session)
             await self._write_documents(units, session)
+            begun = time.monotonic()
             events = [event_document(event) for unit in units for event in unit.events]
             if events:
                 # Read after the first statement, with which MongoDB begins to count the life of
@@ -224,6 +229,9 @@ class Committer:
                     },
                     session=session,
                 )
+            if time.monotonic() - begun > COMMIT_WITHIN:
+                # MongoDB has stood still. Readers of the feed may be past this by now: anew.
+                raise PyMongoError("it took too long", error_labels=["TransientTransactionError"])
 
         async with self._client.start_session() as session:
             try:

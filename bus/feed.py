@@ -25,7 +25,7 @@ from contracts.visibility import is_private
 HOLD = 10.0
 """Seconds from ``logged`` until a commit has been seen: the longest life of a transaction
 (transactionLifetimeLimitSeconds, and half of it again until it is enforced), and what clocks
-differ."""
+differ. The committer begins anew what it could not commit in half of it."""
 SCAN = 5000
 """Events looked through by one query that filters."""
 ROUNDS = 5
