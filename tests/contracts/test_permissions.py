@@ -53,3 +53,9 @@ def test_every_error_has_a_code_of_its_own_a_kind_and_a_title() -> None:
         assert isinstance(error.kind, ErrorKind)
         assert error.title
         assert not error.title.endswith(".")
+
+
+def test_everybody_reads_events_and_only_who_administers_sends_them() -> None:
+    assert {role for role in Role if Permission.EVENTS_READ in GRANTS[role]} == set(Role)
+    senders = {role for role in Role if Permission.EVENTS_WRITE in GRANTS[role]}
+    assert senders == {Role.OWNER, Role.ADMIN}
