@@ -25,7 +25,8 @@ DEPTH = 50
 _CUSTOM = re.compile(r"custom(\.[a-z0-9][a-z0-9_-]*)+", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _URI_REFERENCE = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+", re.ASCII)
-_JSON = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
+_JSON = re.compile(r"(application/json|[a-z0-9.-]+/[\w.+-]+\+json)\s*(;.*)?", re.A | re.I)
+_OWN_SOURCE = "/grid8/"
 
 _TAKEN = {
     *("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data"),
@@ -52,12 +53,17 @@ class _Wrong(ValueError):
         self.error = FieldError(pointer=attribute, code=code, detail=detail)
 
 
-def read_events(document: Any, *, org: str | None = None) -> list[Envelope]:
+def read_events(
+    document: Any, *, org: str | None = None, by_operator: bool = False
+) -> list[Envelope]:
     """The events in a parsed JSON document: one CloudEvent, or an array of them.
 
     ``org`` is the organization they must belong to, and do when they name none. A type is
     ``custom.<name>``, which needs an organization, or that of a registered event, whose data
-    must fit its contract. Their ids are still the producer's: see ``bus.producing.produce``.
+    must fit its contract. Other domains believe a registered event: an organization's
+    producer may send only those that are ``producible``, and none in our own name
+    (``/grid8/…``); an operator on the machine (``by_operator``) may send any.
+    Their ids are still the producer's: see ``bus.producing.produce``.
     Raises EventsInvalid with all that is wrong; pointers begin with the place in the array.
     """
     many = isinstance(document, list)
@@ -68,7 +74,7 @@ def read_events(document: Any, *, org: str | None = None) -> list[Envelope]:
     envelopes = []
     for index, item in enumerate(items):
         prefix = f"/{index}" if many else ""
-        found, wrong = _read(item, org)
+        found, wrong = _read(item, org, by_operator)
         errors += [each.model_copy(update={"pointer": f"{prefix}{each.pointer}"}) for each in wrong]
         envelopes += [found] if found is not None else []
     if errors:
@@ -77,7 +83,9 @@ def read_events(document: Any, *, org: str | None = None) -> list[Envelope]:
     return envelopes
 
 
-def _read(item: Any, org: str | None) -> tuple[Envelope | None, list[FieldError]]:
+def _read(
+    item: Any, org: str | None, by_operator: bool
+) -> tuple[Envelope | None, list[FieldError]]:
     if not isinstance(item, Mapping):
         return None, [FieldError(pointer="", code="invalid", detail="must be a JSON object")]
     errors = [error.error for error in _attributes(item)]
@@ -93,8 +101,11 @@ def _read(item: Any, org: str | None) -> tuple[Envelope | None, list[FieldError]
         if values["org"] not in (None, org):
             return None, [_Wrong("/org", f"must be {org} or absent").error]
         values["org"] = org
+    if not by_operator and values["source"].startswith(_OWN_SOURCE):
+        taken = f"must not begin with {_OWN_SOURCE}, which is ours"
+        return None, [_Wrong("/source", taken, "reserved").error]
     try:
-        return _of_contract(values), []
+        return _of_contract(values, by_operator), []
     except _Wrong as wrong:
         return None, [wrong.error]
     except ValidationError as error:
@@ -124,7 +135,7 @@ def _attributes(item: Mapping[str, Any]) -> Iterator[_Wrong]:
             )
 
 
-def _of_contract(values: dict[str, Any]) -> Envelope:
+def _of_contract(values: dict[str, Any], by_operator: bool) -> Envelope:
     wire, version = values["type"], values["dataversion"]
     if wire.startswith("custom."):
         if values["org"] is None:
@@ -136,6 +147,12 @@ def _of_contract(values: dict[str, Any]) -> Envelope:
             "/type",
             f"{wire} version {version} is neither custom.<name> nor a registered event",
             "unknown",
+        )
+    if not by_operator and not contract.producible:
+        raise _Wrong(
+            "/type",
+            f"{wire} is told by Grid8 alone; a producer's own type is custom.<name>",
+            "not_producible",
         )
     event = contract.model_validate(values["data"])
     subject = str(getattr(event, contract.subject))
@@ -189,7 +206,7 @@ def _when(value: Any) -> datetime:
 
 def _media_type(value: Any) -> str:
     if value is not None and not (isinstance(value, str) and _JSON.fullmatch(value)):
-        raise _Wrong("/datacontenttype", "must be application/json, or absent")
+        raise _Wrong("/datacontenttype", "must be a JSON media type, or absent")
     return "application/json"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,10 @@ TRIES = 6
 TRIES_OF_PARTS = 2
 
 
+COMMIT_WITHIN = 5.0
+"""Seconds from ``logged`` to the commit; the feed settles what is older than 10 (feed.HOLD)."""
+
+
 class _Contended(Exception):
     """Other transactions hold what this one writes."""
 
@@ -61,7 +66,11 @@ SECONDS = Histogram("grid8_commit_seconds", "Duration of a commit")
 
 
 def event_document(envelope: Envelope) -> dict[str, Any]:
-    """An event as the log keeps it: its envelope, with the id as ``_id``."""
+    """An event as the log keeps it: its envelope, with the id as ``_id``.
+
+    The committer adds ``logged``, the order of the feed (see feed.py): microseconds since 1970
+    at its transaction, counted up within it.
+    """
     document = envelope.model_dump(mode="python", exclude_none=True)
     document["_id"] = document.pop("id")
     if "role" in document:
@@ -199,8 +208,14 @@ class Committer:
         async def write_all(session: AsyncClientSession) -> None:
             await self._write_inbox(units, session)
             await self._write_documents(units, session)
+            begun = time.monotonic()
             events = [event_document(event) for unit in units for event in unit.events]
             if events:
+                # Read after the first statement, with which MongoDB begins to count the life of
+                # a transaction: whatever stands still, it is committed soon after, or never.
+                logged = time.time_ns() // 1000
+                for number, event in enumerate(events):
+                    event["logged"] = logged + number
                 await self._database[EVENTS].insert_many(events, session=session)
             if outbox_id is not None:
                 await self._database[OUTBOX].insert_one(
@@ -216,6 +231,9 @@ class Committer:
                     },
                     session=session,
                 )
+            if time.monotonic() - begun > COMMIT_WITHIN:
+                # MongoDB has stood still. Readers of the feed may be past this by now: anew.
+                raise PyMongoError("it took too long", error_labels=["TransientTransactionError"])
 
         async with self._client.start_session() as session:
             try:

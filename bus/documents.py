@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from beanie import Document
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 
 from contracts.types import Instant, now
 
@@ -24,6 +26,9 @@ RELAY_STATE = "relay_state"
 """How far everybody had processed everything; see recovery.py."""
 REPLAYS = "replays"
 """Each replay: who began it, of what, and how far it got."""
+
+FEED_ORDER = [("org", ASCENDING), ("logged", ASCENDING), ("_id", ASCENDING)]
+"""The index in whose order an organization's events are shown."""
 
 INBOX_DAYS = 8
 """Longer than any redelivery, and than the 24 h an Idempotency-Key is kept."""
@@ -50,7 +55,7 @@ async def ensure_bus_indexes(database: Database) -> None:
     )
     await database[EVENTS].create_indexes(
         [
-            IndexModel([("org", ASCENDING), ("_id", ASCENDING)], name="feed"),
+            IndexModel(FEED_ORDER, name="by_logged"),
             IndexModel([("type", ASCENDING), ("time", DESCENDING)], name="by_type"),
             IndexModel(
                 [("org", ASCENDING), ("subject", ASCENDING), ("_id", ASCENDING)], name="by_subject"
@@ -58,3 +63,5 @@ async def ensure_bus_indexes(database: Database) -> None:
             IndexModel([("time", ASCENDING)], name="by_time"),
         ]
     )
+    with contextlib.suppress(OperationFailure):  # it is only where an older version made it
+        await database[EVENTS].drop_index("feed")

@@ -26,10 +26,10 @@ class CursorInvalid(DomainError):
     kind = ErrorKind.INVALID
     title = "The cursor is not valid"
 
-    def __init__(self) -> None:
+    def __init__(self, parameter: str = "cursor") -> None:
         super().__init__(
             "Use the next_cursor of the page before, with the same filters.",
-            errors=[FieldError(pointer="cursor", code="cursor_invalid", detail="not a cursor")],
+            errors=[FieldError(pointer=parameter, code="cursor_invalid", detail="not a cursor")],
         )
 
 

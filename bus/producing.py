@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
@@ -18,7 +19,7 @@ from bus.committer import Committer, Publication
 from bus.documents import INBOX, Database
 from bus.publisher import Publisher
 from bus.replies import Outcome
-from bus.unit_of_work import AlreadyHandled, UnitOfWork
+from bus.unit_of_work import AlreadyHandled, UnitOfWork, inbox_key
 from contracts.envelope import Envelope
 from contracts.types import derived_id, new_id
 
@@ -28,6 +29,8 @@ GROUP = "producers"
 """Under which the inbox remembers what producers have sent (for INBOX_DAYS)."""
 
 _TRIES = 5
+PUBLISH_LIMIT = 2.0
+"""Seconds a producer waits for Redis; its events are durable already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,12 @@ async def produce(
     first: dict[str, Envelope] = {}
     for envelope in envelopes:
         first.setdefault(_key(envelope), envelope)
+    known = await _known(database, list(first))
     results = await asyncio.gather(
-        *(_log(committer, database, key, envelope) for key, envelope in first.items()),
+        *(
+            _log(committer, database, key, envelope, known.get(key))
+            for key, envelope in first.items()
+        ),
         return_exceptions=True,
     )
     written = [each for each in results if not isinstance(each, BaseException)]
@@ -87,7 +94,23 @@ def _key(envelope: Envelope) -> str:
     return derived_id("ce", "\n".join((envelope.org or "", envelope.source, envelope.id)))
 
 
-async def _log(committer: Committer, database: Database, key: str, envelope: Envelope) -> _Logged:
+async def _known(database: Database, keys: Sequence[str]) -> dict[str, str]:
+    """The ids in the log of what was accepted before: a batch sent again costs one query."""
+    by_inbox_key = {inbox_key(GROUP, key): key for key in keys}
+    found = database[INBOX].find({"_id": {"$in": list(by_inbox_key)}}, {"outcome.result.event": 1})
+    return {by_inbox_key[each["_id"]]: _event_of(each) async for each in found}
+
+
+def _event_of(entry: dict[str, Any]) -> str:
+    id: str = entry["outcome"]["result"]["event"]
+    return id
+
+
+async def _log(
+    committer: Committer, database: Database, key: str, envelope: Envelope, known: str | None
+) -> _Logged:
+    if known is not None:
+        return _Logged(envelope.model_copy(update={"id": known}), None)
     for _ in range(_TRIES):
         event = envelope.model_copy(update={"id": new_id("evt"), "causationid": envelope.id})
         unit = UnitOfWork(envelope.model_copy(update={"id": key}), GROUP)
@@ -98,8 +121,7 @@ async def _log(committer: Committer, database: Database, key: str, envelope: Env
         except AlreadyHandled:
             found = await database[INBOX].find_one({"_id": unit.inbox_key})
             if found is not None:
-                id = found["outcome"]["result"]["event"]
-                return _Logged(event.model_copy(update={"id": id}), None)
+                return _Logged(event.model_copy(update={"id": _event_of(found)}), None)
     raise TimeoutError(f"the event {envelope.id} is being accepted by somebody else")
 
 
@@ -107,7 +129,8 @@ async def _publish(committer: Committer, publisher: Publisher, written: Sequence
     if not written:
         return
     try:
-        await publisher.publish([each.event for each in written])
+        async with asyncio.timeout(PUBLISH_LIMIT):
+            await publisher.publish([each.event for each in written])
     except (RedisError, OSError) as error:
         # They are in the outbox, from which the relay publishes them.
         log.warning("published_later", events=len(written), reason=str(error)[:300])

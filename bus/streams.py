@@ -48,6 +48,11 @@ def shard_of(key: str, shards: int) -> int:
     return zlib.crc32(key.encode()) % shards
 
 
+def address_of(scope: str, channel: str) -> str:
+    """A channel in a push stream: ``scope`` is the user for ``me``, else the organization."""
+    return f"{scope}/{channel}"
+
+
 def replies(gateway: str) -> str:
     """The pub/sub channel on which one gateway hears replies."""
     return f"grid8:replies:{gateway}"

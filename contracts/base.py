@@ -96,3 +96,9 @@ class Event(Message):
     """The field that holds the id of what the event is about."""
     private: ClassVar[bool] = False
     """Whether only the user it is about may see it live, and not the organization."""
+    producible: ClassVar[bool] = False
+    """Whether internal producers may send it over HTTP, in the name of an organization.
+
+    Everybody who reacts to it then believes what they say: never open an event from which
+    another domain grants something, such as ``corp.member.added``.
+    """

@@ -13,4 +13,5 @@ import contracts.auth.views
 import contracts.corp.commands
 import contracts.corp.errors
 import contracts.corp.events
-import contracts.corp.views  # noqa: F401 - imported to be declared
+import contracts.corp.views
+import contracts.realtime.errors  # noqa: F401 - imported to be declared

@@ -23,6 +23,8 @@ class Permission(StrEnum):
     ASSET_WRITE = "asset:write"
     ASSET_DELETE = "asset:delete"
     REALTIME_SUBSCRIBE = "realtime:subscribe"
+    EVENTS_READ = "events:read"
+    EVENTS_WRITE = "events:write"
 
 
 class Role(StrEnum):
@@ -48,6 +50,7 @@ _READ = frozenset(
         Permission.PROJECT_READ,
         Permission.ASSET_READ,
         Permission.REALTIME_SUBSCRIBE,
+        Permission.EVENTS_READ,
     }
 )
 _EDIT = _READ | {
@@ -61,6 +64,7 @@ _ADMINISTER = _EDIT | {
     Permission.BRAND_WRITE,
     Permission.BRAND_DELETE,
     Permission.PROJECT_DELETE,
+    Permission.EVENTS_WRITE,
 }
 
 GRANTS: dict[Role, frozenset[Permission]] = {

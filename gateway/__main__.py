@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from gateway.app import serve
 from infra.secrets import NoSealingKey
-from infra.settings import settings
+from infra.settings import SettingUnknown, settings
 
 
 def main() -> int:
     """Exit code 0 after a clean drain, 1 with one sentence when it cannot start."""
     try:
         uvloop.run(serve(settings()))
-    except (ValidationError, NoSealingKey, OSError) as error:
+    except (ValidationError, SettingUnknown, NoSealingKey, OSError) as error:
         print(f"gateway: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -25,7 +25,6 @@ from redis.exceptions import RedisError
 from bus.middleware import tracing_is_on
 from contracts.errors import DomainError
 from contracts.types import new_id
-from gateway.connection import PARTING, SECURITY, listen, part
 from gateway.dispatch import dispatch
 from gateway.errors import (
     BodyTooLarge,
@@ -41,6 +40,7 @@ from gateway.state import GATEWAY, Gateway, running_gateway
 from gateway.table import Route
 from gateway.web import OPENAPI
 from handlers.runtime import checks_of
+from infra.connection import SECURITY, Listener
 from infra.memory import settle
 from infra.ops import ops_routes, serve_ops
 from infra.problems import problem_response
@@ -57,6 +57,9 @@ RUNNING = Gauge("grid8_requests_running", "Requests being answered")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _tracer = trace.get_tracer("grid8.gateway")
 _propagator = TraceContextTextMapPropagator()
+
+CUT_TIMEOUT = 1.0
+"""Seconds that a request which has outlived the drain is given to end."""
 
 EXPOSED = "ETag, Location, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
 
@@ -100,8 +103,6 @@ def middleware_of(settings: Settings) -> Any:
                 if request.content.exception() is not None:
                     # Where a broken body ends, nobody can tell: nothing may follow it.
                     request.content.feed_eof()
-                    response.force_close()
-                if request.app[PARTING].is_set():
                     response.force_close()
                 seconds = time.perf_counter() - started
                 log.info(
@@ -237,7 +238,6 @@ def make_app(gateway: Gateway) -> web.Application:
     )
     app.on_response_prepare.append(decorator_of(settings))
     app[GATEWAY] = gateway
-    app[PARTING] = asyncio.Event()
     app[OPENAPI] = build(ROUTES, server=settings.gateway_url, version=version("grid8"))
     for route in ROUTES:
         for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
@@ -272,16 +272,16 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_gateway(settings) as gateway:
-        app = make_app(gateway)
         runner = web.AppRunner(
-            app,
+            make_app(gateway),
             access_log=None,
             handle_signals=False,
-            shutdown_timeout=settings.gateway.drain_grace,
+            shutdown_timeout=CUT_TIMEOUT,
         )
         await runner.setup()
         assert runner.server is not None
-        listener = await listen(runner.server, settings.gateway)
+        listener = Listener(runner.server, malformed=RequestMalformed, failed=InternalError)
+        await listener.open(settings.gateway.host, settings.gateway.port)
         checks = {**checks_of(gateway.context), "object_store": gateway.store.check}
         ops = await serve_ops("gateway", checks, host=settings.ops.host, port=settings.ops.port)
         log.info("started", url=settings.gateway_url, durable=gateway.context.publisher.durability)
@@ -290,8 +290,7 @@ async def serve(settings: Settings) -> None:
         settle()
         await stop.wait()
         log.info("draining")
-        listener.close()
-        await part(app[PARTING], runner.server)
+        await listener.drain(settings.gateway.drain_grace)
         await runner.cleanup()
         if ops is not None:
             await ops.cleanup()

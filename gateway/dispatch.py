@@ -155,7 +155,7 @@ async def _send(
         actor=actor,
         id=id,
         correlationid=request["id"],
-        traceparent=current_traceparent() or _given_traceparent(request),
+        traceparent=traceparent_of(request),
         replyto=None if later else gateway.replies.channel,
     )
     publisher = gateway.context.publisher
@@ -191,10 +191,10 @@ async def _send(
         raise DependencyDown("The command could not be queued.", retry_after=5) from error
 
 
-def _given_traceparent(request: web.Request) -> str | None:
-    """The caller's trace context, to be continued also while nothing is traced here."""
+def traceparent_of(request: web.Request) -> str | None:
+    """The trace context; the caller's own is continued also while nothing is traced here."""
     given = request.headers.get("traceparent", "")
-    return given if _TRACEPARENT.fullmatch(given) else None
+    return current_traceparent() or (given if _TRACEPARENT.fullmatch(given) else None)
 
 
 def _accepted(id: str, headers: dict[str, str] | None = None) -> Answer:

@@ -49,6 +49,17 @@ def parse_object(request: web.Request, body: bytes) -> dict[str, Any]:
         return {}
     if request.content_type != "application/json":
         raise MediaTypeUnsupported("Send Content-Type: application/json.")
+    parsed = parse_json(request, body)
+    if not isinstance(parsed, dict):
+        raise ValidationFailed(
+            "The body must be a JSON object.",
+            errors=[FieldError(pointer="", code="object_type", detail="must be an object")],
+        )
+    return parsed
+
+
+def parse_json(request: web.Request, body: bytes) -> Any:
+    """What a body says, whatever the kind of JSON. Raises BodyMalformed."""
     if (request.charset or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8"):
         raise MediaTypeUnsupported("JSON is UTF-8 (RFC 8259).")
     try:
@@ -56,11 +67,6 @@ def parse_object(request: web.Request, body: bytes) -> dict[str, Any]:
         json.loads(body, object_pairs_hook=_without_repeats)
     except ValueError as error:
         raise BodyMalformed(f"{str(error).capitalize()[:200]}.") from error
-    if not isinstance(parsed, dict):
-        raise ValidationFailed(
-            "The body must be a JSON object.",
-            errors=[FieldError(pointer="", code="object_type", detail="must be an object")],
-        )
     return parsed
 
 

@@ -140,7 +140,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 def _headers(route: Route) -> list[dict[str, Any]]:
     headers = []
     if route.method in ("POST", "PATCH", "DELETE") and (
-        route.kind == "command" or route.operation == "uploadAsset"
+        route.kind == "command" or route.operation in ("uploadAsset", "publishEvents")
     ):
         headers.append(
             _header(
@@ -149,7 +149,7 @@ def _headers(route: Route) -> list[dict[str, Any]]:
                 {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
             )
         )
-        if route.allow is not Access.PUBLIC:
+        if route.allow is not Access.PUBLIC and route.operation != "publishEvents":
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
@@ -254,6 +254,8 @@ def _success(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
         answer.setdefault("headers", {})["Location"] = {"schema": {"type": "string"}}
     if is_page(route.answers):
         answer["description"] = "One page"
+    if route.kind == "custom" and route.status == 202:
+        answer["description"] = "In the event log"
     return answer
 
 

@@ -10,6 +10,7 @@ from contracts.base import View
 from gateway.dispatch import respond
 from gateway.errors import ValidationFailed
 from gateway.limits import parse_object, parse_parameters, read_body
+from gateway.patience import patience
 from gateway.state import Gateway
 from infra.tickets import sse_url, ws_url
 
@@ -28,7 +29,8 @@ async def create_ticket(request: web.Request, gateway: Gateway, actor: Actor) ->
     parse_parameters(request, None)
     if parse_object(request, await read_body(request, gateway.settings.gateway.body_limit)):
         raise ValidationFailed("A ticket takes no fields.")
-    ticket, _ = await gateway.tickets.issue(actor.user, actor.session or "", actor.tenant)
+    with patience():
+        ticket, _ = await gateway.tickets.issue(actor.user, actor.session or "", actor.tenant)
     view = TicketView(
         ticket=ticket,
         expires_in=gateway.settings.notifier.ticket_ttl,

@@ -30,6 +30,8 @@ from contracts.corp.commands import (
 )
 from contracts.corp.views import BrandView, MemberView, OrganizationView, ProjectView
 from contracts.permissions import Permission
+from gateway.events import MEDIA, AcceptedEvents, publish_events
+from gateway.feed import EventFeed, FeedParameters, list_events
 from gateway.files import FileParameters, get_file
 from gateway.identity import (
     KeySetView,
@@ -201,7 +203,24 @@ ROUTES: list[Route] = [
         parameters=FileParameters,
         produces="application/octet-stream",
     ),
-    # commands and realtime
+    # events, commands and realtime
+    custom(
+        "POST",
+        ORG + "/events",
+        publish_events,
+        allow=Permission.EVENTS_WRITE,
+        answers=AcceptedEvents,
+        status=202,
+        media=MEDIA,
+    ),
+    custom(
+        "GET",
+        ORG + "/events",
+        list_events,
+        allow=Permission.EVENTS_READ,
+        answers=EventFeed,
+        parameters=FeedParameters,
+    ),
     custom("GET", "/v1/commands/{command}", get_command, allow=SIGNED_IN, answers=CommandView),
     custom(
         "POST",

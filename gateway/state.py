@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bus.accepted import Accepted
+from bus.committer import Committer
 from bus.replies import Replies
 from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
@@ -41,6 +42,8 @@ class Gateway:
     store: ObjectStore
     signer: FileSigner
     tickets: TicketStore
+    committer: Committer
+    """Of events that producers send: commands are carried out by workers alone."""
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
@@ -54,6 +57,9 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         await init_documents(context.database, DOMAINS)
         sessions = open_sessions(context.redis, settings)
         replies = Replies(context.redis)
+        committer = Committer(
+            context.database.client, context.database, limit=settings.worker.flush_limit
+        )
         store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
         use_signer(file_signer(settings))
         await replies.start()
@@ -76,7 +82,9 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 store=store,
                 signer=file_signer(settings),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
+                committer=committer,
             )
         finally:
+            await committer.close()
             await store.close()
             await replies.close()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import contracts.catalog  # noqa: F401 - every contract must be known to whoever relays
 from handlers.runtime import ROLES, prepare, run
 from infra.secrets import NoSealingKey
-from infra.settings import settings
+from infra.settings import SettingUnknown, settings
 
 
 def main(arguments: list[str]) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
             uvloop.run(prepare(configured))
         else:
             uvloop.run(run(configured, arguments))
-    except (ValidationError, NoSealingKey, OSError) as error:
+    except (ValidationError, SettingUnknown, NoSealingKey, OSError) as error:
         print(f"{' '.join(arguments)}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

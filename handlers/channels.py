@@ -11,20 +11,12 @@ from typing import Any
 
 from contracts.actor import Actor
 from contracts.corp.errors import OrganizationNotFound
-from contracts.errors import DomainError, ErrorKind
 from contracts.permissions import Permission
+from contracts.realtime.errors import ChannelUnknown
 from handlers.asset.queries import get_asset_status
 from handlers.corp.queries import find_role, get_project
 
 Authorise = Callable[[Actor, str], Awaitable[None]]
-
-
-class ChannelUnknown(DomainError):
-    """There is no such kind of channel."""
-
-    code = "realtime.channel_unknown"
-    kind = ErrorKind.NOT_FOUND
-    title = "There is no such channel"
 
 
 _BY_KIND: dict[str, tuple[Permission, Callable[[Actor, str], Awaitable[Any]]]] = {

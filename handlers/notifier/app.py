@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
@@ -14,15 +14,17 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from contracts.errors import DomainError
-from contracts.types import new_id
-from handlers.notifier import sse, ws
-from handlers.notifier.errors import (
+from contracts.realtime.errors import (
     MethodRefused,
     PathUnknown,
     RealtimeFailed,
     RealtimeUnavailable,
+    RequestMalformed,
 )
+from contracts.types import new_id
+from handlers.notifier import sse, ws
 from handlers.notifier.state import REALTIME, Realtime
+from infra.connection import SECURITY, Listener
 from infra.ops import Check, ops_routes
 from infra.problems import problem_response
 from infra.tickets import SSE_PATH, WS_PATH
@@ -34,13 +36,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ID: web.RequestKey[str] = web.RequestKey("id", str)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def make_app(
@@ -131,14 +126,19 @@ async def _preflight(request: web.Request) -> web.Response:
     )
 
 
-async def serve(app: web.Application, *, host: str, port: int, grace: float) -> tuple[Any, int]:
-    """Serve the application; its runner and the port. Raises OSError if the port is taken."""
+@asynccontextmanager
+async def serving(
+    app: web.Application, *, host: str, port: int, grace: float
+) -> AsyncIterator[int]:
+    """Serve the application on a port. Raises OSError if it is taken."""
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=grace)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024)
-        await site.start()
-    except BaseException:
+        assert runner.server is not None
+        listener = Listener(runner.server, malformed=RequestMalformed, failed=RealtimeFailed)
+        try:
+            yield await listener.open(host, port)
+        finally:
+            listener.close()
+    finally:
         await runner.cleanup()
-        raise
-    return runner, int(runner.addresses[0][1])

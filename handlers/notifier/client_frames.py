@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from handlers.notifier.errors import FrameInvalid
+from contracts.realtime.errors import FrameInvalid
 from handlers.notifier.routing import is_channel
 
 

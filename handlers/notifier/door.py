@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from handlers.notifier.errors import OriginForbidden, TicketInvalid
+from contracts.realtime.errors import OriginForbidden, TicketInvalid
 from handlers.notifier.revocation import Owner
 from infra.settings import Settings
 from infra.tickets import Ticket, TicketStore

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from bus import streams
-from handlers.notifier.cursor import Position, encode
+from bus.push_cursor import Position, encode
+from bus.streams import address_of
 from handlers.notifier.frames import Entry, Frame
 from handlers.notifier.metrics import DELIVERIES, LATENCY, SOCKETS, SUBSCRIPTIONS
 from handlers.notifier.peer import Peer, Subscription
 from handlers.notifier.reader import PushReader
-from handlers.notifier.routing import address_of
 
 REMEMBERED = 100_000
 """Events a hub knows it has shown. It matters after Redis lost its data: what was published

@@ -8,7 +8,8 @@ from typing import Any
 from bus import streams
 from bus.pipeline import Pipeline
 from contracts.envelope import Envelope
-from handlers.notifier.routing import public_json, route
+from contracts.visibility import public_json
+from handlers.notifier.routing import route
 
 ONCE_FOR = 3600
 """Seconds in which an event that is delivered again is not pushed again."""

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from bus.tasks import end
 from contracts.errors import DomainError
-from handlers.notifier.errors import ChannelGone
+from contracts.realtime.errors import ChannelGone
 from handlers.notifier.hub import Hub
 from handlers.notifier.peer import Authorise, Close, Peer
 

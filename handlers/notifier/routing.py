@@ -6,15 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import contracts.catalog
 from bus import streams
+from bus.streams import address_of
 from contracts.base import Event
 from contracts.envelope import Envelope
-
-assert contracts.catalog, "every contract must be declared before `private` is looked up"
-
-HIDDEN = {"replyto", "role", "session", "traceparent"}
-"""Attributes that are none of a client's business."""
+from contracts.visibility import is_private
 
 CHANNEL_LENGTH = 128
 
@@ -32,30 +28,18 @@ class Push:
     """What a hub does after delivering, see revocation.py: a verb and its objects."""
 
 
-def address_of(scope: str, channel: str) -> str:
-    """The address of a channel: ``scope`` is the user for ``me``, else the organization."""
-    return f"{scope}/{channel}"
-
-
 def is_channel(text: str) -> bool:
     """Whether a client's text can be a channel's name at all."""
     return 0 < len(text) <= CHANNEL_LENGTH and text.isascii() and text.isprintable()
 
 
-def public_json(envelope: Envelope) -> bytes:
-    """The CloudEvent as clients see it, in one line."""
-    return envelope.model_dump_json(exclude_none=True, exclude=HIDDEN).encode()
-
-
 def route(envelope: Envelope, shards: int) -> list[Push]:
     """What is pushed about an event: to its organization's stream, and to its user's.
 
-    An event of an unknown contract may be private for all we know, and reaches nobody
-    but the user who caused it, unless an internal producer made it (``custom.*``).
+    A private one reaches nobody but the user it is about, or who caused it.
     """
     contract = Event.of_wire(envelope.type, envelope.dataversion)
-    custom = envelope.type.startswith("custom.")
-    private = not custom and (contract is None or contract.private)
+    private = is_private(envelope)
     pushes = []
     org = _scope(envelope.org)
     if org is not None and not private:

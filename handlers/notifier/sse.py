@@ -11,9 +11,9 @@ from typing import ClassVar
 import structlog
 from aiohttp import web
 
+from bus.push_cursor import Position, decode, encode
 from contracts.errors import DomainError
-from handlers.notifier.cursor import Position, decode, encode
-from handlers.notifier.errors import ChannelMissing, FrameInvalid, TooManySubscriptions
+from contracts.realtime.errors import ChannelMissing, FrameInvalid, TooManySubscriptions
 from handlers.notifier.frames import Frame, sse
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription

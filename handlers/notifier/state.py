@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from contracts.realtime.errors import RealtimeUnavailable
 from handlers.notifier.door import Door
-from handlers.notifier.errors import RealtimeUnavailable
 from handlers.notifier.hub import Hub
 from handlers.notifier.peer import Authorise, Close
 from handlers.notifier.resume import History

@@ -11,7 +11,7 @@ from bus.broker import connect
 from bus.handling import Handler
 from contracts.base import Event
 from handlers.domain import Context, Domain
-from handlers.notifier.app import make_app, serve
+from handlers.notifier.app import make_app, serving
 from handlers.notifier.door import Door, allowed_origins
 from handlers.notifier.hub import Hub
 from handlers.notifier.push import Pusher
@@ -78,8 +78,9 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         await hub.reader.start()
         stack.push_async_callback(guard.stop)
         guard.start()
-        runner, port = await serve(app, host=limits.host, port=limits.port, grace=DRAIN_GRACE)
-        stack.push_async_callback(runner.cleanup)
+        port = await stack.enter_async_context(
+            serving(app, host=limits.host, port=limits.port, grace=DRAIN_GRACE)
+        )
         log.info("notifier_listening", host=limits.host, port=port)
         pusher = Pusher(
             context.publisher.pipeline, shards=limits.push_shards, length=limits.push_length

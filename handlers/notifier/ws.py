@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from bus.push_cursor import decode
 from contracts.errors import DomainError
-from handlers.notifier.client_frames import channel_of, parse, since_of
-from handlers.notifier.cursor import decode
-from handlers.notifier.errors import (
+from contracts.realtime.errors import (
     AlreadySubscribed,
     FrameInvalid,
     OpUnknown,
@@ -20,6 +19,7 @@ from handlers.notifier.errors import (
     TooManySubscriptions,
     UpgradeMissing,
 )
+from handlers.notifier.client_frames import channel_of, parse, since_of
 from handlers.notifier.frames import Frame, Text, op
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription

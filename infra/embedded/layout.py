@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from infra.embedded import mongod, secrets
+from infra.embedded import mongod, secrets, state
 from infra.embedded.errors import CannotStartError
 from infra.embedded.ports import free_port
-from infra.settings import GIB, Settings
+from infra.settings import GIB, Settings, SettingUnknown
+from infra.settings.names import UP, check_names, names_of
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout (or site-packages) that holds Grid8."""
@@ -152,8 +153,23 @@ class Layout:
             self.env.pop(colour, None)
 
 
+def known_settings() -> list[tuple[str, type[BaseModel], str]]:
+    """Every setting: its variable, and the class and field it is."""
+    return [*names_of(Settings), *names_of(UpSettings, UP)]
+
+
+_SET_BY_UP = (state.PID, state.OPS_PORTS)
+"""What stack.env tells of a stack that runs."""
+
+
+def check_variables(env: Mapping[str, str]) -> None:
+    """Raise SettingUnknown for a variable that is misspelt."""
+    check_names(env, [*(name for name, _, _ in known_settings()), *_SET_BY_UP], up=True)
+
+
 def _read(given: Mapping[str, str]) -> tuple[Settings, UpSettings]:
     try:
+        check_variables(given)
         return _from(Settings, given), _from(UpSettings, given)
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -162,6 +178,8 @@ def _read(given: Mapping[str, str]) -> tuple[Settings, UpSettings]:
         raise CannotStartError(
             f"{prefix}{'__'.join(path).upper()} is wrong: {wrong['msg']} (grid8 env explains every setting)."
         ) from error
+    except SettingUnknown as error:
+        raise CannotStartError(str(error)) from error
 
 
 def _from(model: type[_S], given: Mapping[str, str]) -> _S:

@@ -24,7 +24,9 @@ DOMAINS = ("auth", "corp", "asset")
 """Domains that have a worker of their own."""
 
 _SERVERS, _PREPARE, _GRID8 = range(3)  # start stages
-_SERVING, _RELAY, _SINK, _VALKEY, _MONGOD = range(5)  # stop stages
+# Stop stages: whoever waits for an answer gets it, and whoever would tell of it is still there.
+_GATEWAY, _WORKERS, _RELAY, _NOTIFIER, _SINK, _VALKEY, _MONGOD = range(7)
+_STOPS_AT = {"gateway": _GATEWAY, "relay": _RELAY, "notifier": _NOTIFIER}
 _BEHIND = 5
 """Niceness of what carries out and shows. On a machine that is shared by all, the gateway goes
 on accepting and reading under overload, and the streams hold what is not done yet."""
@@ -110,7 +112,7 @@ class Stack:
                 niceness=_BEHIND,
             )
         )
-        all_of_them.append(self._with_ops("relay", "relay", stop_stage=_RELAY))
+        all_of_them.append(self._with_ops("relay", "relay"))
         return all_of_them
 
     def _sink(self) -> Process:
@@ -130,9 +132,7 @@ class Stack:
             stop_stage=_SINK,
         )
 
-    def _with_ops(
-        self, name: str, role: str, *, grace: float = 10.0, stop_stage: int = _SERVING
-    ) -> Process:
+    def _with_ops(self, name: str, role: str, *, grace: float = 10.0) -> Process:
         host = self.layout.ops_host
         port = self.ops_ports.setdefault(name, free_port(host))
         return self._grid8(
@@ -143,7 +143,6 @@ class Stack:
             shown=f"http://{host}:{port}",
             ops_port=port,
             grace=grace,
-            stop_stage=stop_stage,
             niceness=_BEHIND,
         )
 
@@ -157,7 +156,6 @@ class Stack:
         once: bool = False,
         grace: float = 10.0,
         start_stage: int = _GRID8,
-        stop_stage: int = _SERVING,
         niceness: int = 0,
     ) -> Process:
         return Process(
@@ -169,7 +167,7 @@ class Stack:
             shown=shown,
             once=once,
             start_stage=start_stage,
-            stop_stage=stop_stage,
+            stop_stage=_STOPS_AT.get(name, _WORKERS),
             deadline=self.layout.up.ready_timeout,
             grace=grace,
             niceness=niceness,

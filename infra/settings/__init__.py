@@ -7,6 +7,7 @@ here is the documentation.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.settings.concern import GIB, MIB
 from infra.settings.domains import AssetSettings, AuthSettings, SecretsSettings
+from infra.settings.names import SettingUnknown, check_names, names_of
 from infra.settings.processes import (
     GatewaySettings,
     LogSettings,
@@ -74,7 +76,11 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """This process's settings. Raises pydantic.ValidationError naming the bad variable."""
+    """This process's settings.
+
+    Raises pydantic.ValidationError naming the bad variable, or SettingUnknown.
+    """
+    check_names(os.environ, [name for name, _, _ in names_of(Settings)], up=False)
     return Settings()
 
 
@@ -93,6 +99,7 @@ __all__ = [
     "RedisSettings",
     "RelaySettings",
     "SecretsSettings",
+    "SettingUnknown",
     "Settings",
     "StoreSettings",
     "TracingSettings",

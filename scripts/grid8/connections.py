@@ -24,7 +24,7 @@ from bus.broker import connect
 from bus.documents import Database
 from infra import logs, mongo
 from infra.secrets import use_secrets
-from infra.settings import Settings, settings
+from infra.settings import Settings, SettingUnknown, settings
 from scripts.grid8 import stack_env
 
 assert contracts.catalog, "commands and events are looked up by their wire names"
@@ -77,6 +77,8 @@ def read_settings() -> Settings:
         wrong = error.errors()[0]
         name = "__".join(str(part) for part in wrong["loc"]).upper()
         raise click.ClickException(f"GRID8_{name} is wrong: {wrong['msg']}.") from error
+    except SettingUnknown as error:
+        raise click.ClickException(str(error)) from error
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import click
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
-from infra.embedded.layout import UpSettings, upper
-from infra.settings import Settings
+from infra.embedded.layout import check_variables, known_settings, upper
+from infra.settings import SettingUnknown
 from scripts.grid8 import stack_env
 
 _MASK = "••••••"
@@ -22,12 +21,23 @@ _MASK = "••••••"
 @click.option("--set", "only_set", is_flag=True, help="Only what is set now, with its value.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def env(only_set: bool, as_json: bool) -> None:
-    """Show every setting. What a running stack was started with counts as set."""
+    """Show every setting. What a running stack was started with counts as set.
+
+    Exit code 1 when a variable is set that is no setting: nothing would start with it.
+    """
     stack_env.load()
     rows = [row for row in settings() if row["set"] or not only_set]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
+    else:
+        _print(rows, only_set)
+    try:
+        check_variables(os.environ)
+    except SettingUnknown as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _print(rows: list[dict[str, Any]], only_set: bool) -> None:
     shown = "value" if only_set else "default"
     cells = [(row["name"], _text(row[shown]), row["description"]) for row in rows]
     names = max((len(name) for name, _, _ in cells), default=0)
@@ -42,7 +52,7 @@ def settings() -> list[dict[str, Any]]:
     """Each setting as ``name, default, value, set, secret, description``; secrets masked."""
     given = upper(os.environ)
     rows = []
-    for name, model, field in _fields():
+    for name, model, field in known_settings():
         info = model.model_fields[field]
         secret = "SecretStr" in str(info.annotation)
         value = given.get(name)
@@ -62,20 +72,6 @@ def settings() -> list[dict[str, Any]]:
 def without_password(url: str) -> str:
     """The text with the password of any URL in it masked."""
     return re.sub(r"(://[^:/@\s]*:)[^@\s]+@", rf"\g<1>{_MASK}@", url)
-
-
-def _fields() -> Iterator[tuple[str, type[BaseModel], str]]:
-    nested: list[tuple[str, type[BaseModel]]] = []
-    for field, info in Settings.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            nested.append((f"GRID8_{field.upper()}__", kind))
-        else:
-            yield f"GRID8_{field.upper()}", Settings, field
-    nested.append(("GRID8_UP__", UpSettings))
-    for prefix, model in nested:
-        for field in model.model_fields:
-            yield f"{prefix}{field.upper()}", model, field
 
 
 def _plain(value: Any) -> Any:

@@ -34,7 +34,7 @@ def publish(file: Any, org: str | None, as_json: bool) -> None:
     except JsonRefused as error:
         raise click.ClickException(str(error)) from error
     try:
-        envelopes = read_events(document, org=org)
+        envelopes = read_events(document, org=org, by_operator=True)
     except EventsInvalid as error:
         lines = [f"{each.pointer or '/'}: {each.detail}" for each in error.errors]
         raise click.ClickException("\n".join(lines or [error.detail])) from error

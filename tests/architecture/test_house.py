@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 import contracts.catalog  # noqa: F401 - every contract must be declared
 from contracts.base import Command
+from contracts.errors import DomainError
 from gateway.routes import ROUTES
 from gateway.table import Access
 from handlers.runtime import DOMAINS
@@ -98,3 +100,21 @@ def test_a_route_in_an_organization_needs_a_permission_of_it(route: object) -> N
 
     assert isinstance(route, Route)
     assert ("{org}" in route.path) == (not isinstance(route.allow, Access))
+
+
+CODE = re.compile(rf"({'|'.join(DOMAINS)}|realtime)\.[a-z]+(_[a-z]+)+")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_code_of_a_failure_is_one_that_the_gateway_can_explain(path: Path) -> None:
+    """Each is declared where the gateway may import it, for GET /problems/{code}."""
+    tree = ast.parse(path.read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    codes = {text for text in texts if isinstance(text, str) and CODE.fullmatch(text)}
+    assert codes <= set(DomainError.all())
+    declared = any(
+        isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "DomainError" for base in node.bases)
+        for node in ast.walk(tree)
+    )
+    assert not declared or path.relative_to(ROOT).parts[0] in ("bus", "contracts", "gateway")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, PyMongoError
 
+from bus import committer
 from bus.committer import Committer, event_document, logged_event
 from bus.documents import EVENTS, INBOX, OUTBOX
 from bus.outages import is_outage
@@ -68,6 +70,27 @@ async def test_a_unit_writes_its_document_event_inbox_and_outbox_together(bus: B
     assert outbox is not None
     assert outbox["_id"] == publication.outbox
     assert outbox["events"] == [unit.events[0].id]
+
+
+async def test_what_took_too_long_for_the_feed_is_written_anew(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB stands still during the first two transactions: nothing of them is committed."""
+    times = iter([0.0, 60.0, 60.0, 120.0, 120.0, 120.1])
+    logged: list[int] = []
+
+    def monotonic() -> float:
+        logged.append(time.time_ns() // 1000)
+        return next(times)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            committer, "time", SimpleNamespace(time_ns=time.time_ns, monotonic=monotonic)
+        )
+        await bus.committer.commit(making("late"))
+    assert next(times, None) is None
+    (event,) = await bus.database[EVENTS].find().to_list()
+    assert logged[4] <= event["logged"] <= logged[5]
 
 
 async def test_units_that_are_ready_together_share_one_transaction(bus: Bus) -> None:

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bus import streams
+from bus import producing, streams
 from bus.cloudevents import BATCH_LIMIT, DEPTH, EventsInvalid, read_events
+from bus.committer import Committer
 from bus.documents import EVENTS, OUTBOX
 from bus.producing import produce
 from bus.publisher import Publisher
 from bus.relay import Relay
+from contracts.base import Event
 from contracts.envelope import Envelope
-from tests.bus.probe import EVENT_STREAM, Bus, until
+from handlers.topology import DOMAINS, reactions_of
+from tests.bus.probe import EVENT_STREAM, Bus, ThingMade, until
 
 CUSTOM = streams.events("custom")
 ORG = "org_probe"
@@ -139,14 +142,41 @@ def test_the_given_organization_is_the_only_one() -> None:
     assert list(wrong(event(org="org_other"), org=ORG)) == ["/org"]
 
 
+MADE: dict[str, Any] = {"type": "probe.thing.made", "data": {"thing_id": "thg_1", "name": "one"}}
+
+
 def test_a_registered_event_must_fit_its_contract() -> None:
-    made = {"type": "probe.thing.made", "data": {"thing_id": "thg_1", "name": "one"}}
-    (envelope,) = read_events(event(**made, org=None))
-    assert (envelope.subject, envelope.data) == ("thg_1", made["data"])
-    assert list(wrong(event(**{**made, "data": {"thing_id": "thg_1"}}))) == ["/data/name"]
-    assert list(wrong(event(**{**made, "data": {**made["data"], "x": 1}}))) == ["/data/x"]  # type: ignore[dict-item]
-    assert list(wrong(event(**made, subject="thg_2"))) == ["/subject"]
-    assert list(wrong(event(**made, dataversion=2))) == ["/type"]
+    (envelope,) = read_events(event(**MADE, org=None), by_operator=True)
+    assert (envelope.subject, envelope.data) == ("thg_1", MADE["data"])
+    for wrongly, pointer in (
+        ({"data": {"thing_id": "thg_1"}}, "/data/name"),
+        ({"data": {**MADE["data"], "x": 1}}, "/data/x"),
+        ({"subject": "thg_2"}, "/subject"),
+        ({"dataversion": 2}, "/type"),
+    ):
+        assert list(wrong(event(**{**MADE, **wrongly}), by_operator=True)) == [pointer]
+
+
+def test_an_organizations_producer_sends_a_registered_event_only_where_that_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(EventsInvalid) as refused:
+        read_events(event(**MADE), org=ORG)
+    (error,) = refused.value.errors
+    assert (error.pointer, error.code) == ("/type", "not_producible")
+    monkeypatch.setattr(ThingMade, "producible", True)
+    assert read_events(event(**MADE), org=ORG)[0].subject == "thg_1"
+
+
+@pytest.mark.parametrize("contract", list(Event.all()), ids=lambda contract: contract.wire)
+def test_no_event_that_a_domain_believes_is_open_to_producers(contract: type[Event]) -> None:
+    reacting = {event for group in DOMAINS for event in reactions_of(group)}
+    assert not contract.producible or contract not in reacting
+
+
+def test_our_own_name_is_not_a_producers() -> None:
+    assert list(wrong(event(source="/grid8/corp"), org=ORG)) == ["/source"]
+    assert read_events(event(source="/grid8/corp"), by_operator=True)
 
 
 async def test_an_event_is_logged_with_an_id_of_ours_and_published(bus: Bus) -> None:
@@ -213,11 +243,36 @@ async def test_a_batch_larger_than_a_transaction_keeps_its_order(bus: Bus) -> No
 
 
 async def test_a_registered_event_goes_to_its_domain(bus: Bus) -> None:
-    document = event(type="probe.thing.made", data={"thing_id": "thg_1", "name": "one"})
-    (answer,) = await produce(bus.committer, bus.publisher, bus.database, read_events(document))
+    found = read_events(event(**MADE), by_operator=True)
+    (answer,) = await produce(bus.committer, bus.publisher, bus.database, found)
     assert [each.id for each in await bus.published()] == [answer.event]
     assert await bus.redis.xlen(EVENT_STREAM) == 1
     assert not await bus.redis.exists(CUSTOM)
+
+
+async def test_a_batch_that_was_accepted_costs_no_transaction_again(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_events([event(id=f"e{number}") for number in range(200)])
+    first = await produce(bus.committer, bus.publisher, bus.database, found)
+    monkeypatch.setattr(Committer, "commit", None)
+    again = await produce(bus.committer, bus.publisher, bus.database, found)
+    assert [each.event for each in again] == [each.event for each in first]
+    assert all(each.repeated for each in again)
+
+
+async def test_a_producer_does_not_wait_for_a_redis_that_stands_still(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(self: Publisher, envelopes: Any) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Publisher, "publish", stuck)
+        patched.setattr(producing, "PUBLISH_LIMIT", 0.05)
+        (answer,) = await produce(bus.committer, bus.publisher, bus.database, read_events(event()))
+    assert await Relay(bus.database, bus.publisher, grace=0).sweep() == 1
+    assert [each.id for each in await published(bus)] == [answer.event]
 
 
 async def test_what_redis_could_not_take_is_accepted_and_relayed_later(

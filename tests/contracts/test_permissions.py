@@ -45,13 +45,17 @@ def test_an_actor_without_a_role_may_nothing() -> None:
 
 def test_every_error_has_a_code_of_its_own_a_kind_and_a_title() -> None:
     import gateway.errors
-    import handlers.channels
 
     assert gateway.errors
-    assert handlers.channels
     for code, error in DomainError.all().items():
         assert code == error.code
         assert code.replace(".", "").replace("_", "").isalpha(), code
         assert isinstance(error.kind, ErrorKind)
         assert error.title
         assert not error.title.endswith(".")
+
+
+def test_everybody_reads_events_and_only_who_administers_sends_them() -> None:
+    assert {role for role in Role if Permission.EVENTS_READ in GRANTS[role]} == set(Role)
+    senders = {role for role in Role if Permission.EVENTS_WRITE in GRANTS[role]}
+    assert senders == {Role.OWNER, Role.ADMIN}

@@ -453,6 +453,20 @@ async def test_malformed_http_is_refused_without_a_word_too_much(
     assert (await alpha.owner.api.get("/health")).status == 200
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["garbage", "long target", "header without colon", "long header", "two lengths"],
+)
+async def test_the_notifier_refuses_malformed_http_with_a_problem_too(
+    name: str, stack: RunningStack
+) -> None:
+    answer = await send_raw(stack.notifier_url, MALFORMED[name])
+    assert answer.status == 400, answer.raw
+    assert answer.headers["content-type"] == "application/problem+json", answer.raw
+    assert b"realtime.request_malformed" in answer.body
+    assert answer.headers["x-request-id"].encode() in answer.body
+
+
 async def test_an_unknown_expectation_is_ignored(stack: RunningStack) -> None:
     answer = await send_raw(stack.gateway_url, MALFORMED["unknown expectation"])
     assert answer.status == 415, answer.raw

@@ -410,7 +410,7 @@ async def shaky(
         "GRID8_MONGO__DATABASE": "gateway_shaky",
         "GRID8_GATEWAY__REPLY_TIMEOUT": "1",
         "GRID8_GATEWAY__DRAIN_GRACE": "5",
-        "GRID8_REDIS__SOCKET_TIMEOUT": "1",
+        "GRID8_REDIS__SOCKET_TIMEOUT": "30",
     }
     folder = tmp_path_factory.mktemp("shaky")
 
@@ -520,12 +520,13 @@ async def test_without_redis_the_gateway_says_so_and_recovers_by_itself(
             owner.post(path, {"name": f"lost {how}"}, headers=keyed()),
             owner.post(path, {"name": f"lost too {how}"}),
             owner.as_(None).post("/v1/auth/sessions", {"email": "a@b.example", "password": "x"}),
+            owner.post(f"/v1/orgs/{gamma.org}/realtime/tickets"),
         )
         took = time.monotonic() - started
         for answer in answers:
             assert answer.is_problem(503)["code"] in ("dependency_unavailable", "reply_late")
             assert int(answer.headers["Retry-After"]) >= 1
-        assert took < 20, f"{took:.1f} s with a socket timeout of 1 s"
+        assert took < 20, f"{took:.1f} s, although no request waits for Redis longer than 6 s"
         ready = await owner.as_(None).get("/ready")
         assert ready.status == 503
         assert ready.json["dependencies"]["redis"] != "ok"

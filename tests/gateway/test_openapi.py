@@ -75,6 +75,7 @@ def test_nothing_of_the_inside_is_told(document: dict[str, Any]) -> None:
         operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         for _, _, operation in operations(document)
         if "application/json" in operation.get("requestBody", {}).get("content", {})
+        and operation["operationId"] != "publishEvents"  # an event's data, of any shape
     ]
     for reference in bodies:
         schema = document["components"]["schemas"][reference.rpartition("/")[2]]

@@ -11,14 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import click
 import pytest
+from pymongo import MongoClient
 
+import gateway.__main__
+import handlers.__main__
 from infra.embedded import state
+from infra.embedded.layout import check_variables
 from infra.embedded.ports import free_port, is_free
 from infra.embedded.running import RunningStack
-from infra.settings import Settings
+from infra.settings import Settings, SettingUnknown, settings
+from scripts.grid8.connections import configured
 
 ROOT = Path(__file__).parents[2]
 GRID8 = (sys.executable, "-m", "scripts.grid8")
@@ -136,8 +142,26 @@ def test_doctor_examines_servers_that_run(own: dict[str, str], servers: RunningS
     urls = {"GRID8_MONGO__URL": servers.mongo_url, "GRID8_REDIS__URL": servers.redis_url}
     findings = json.loads(grid8("doctor", "--json", env={**own, **urls}).stdout)["findings"]
     details = {finding["what"]: finding["detail"] for finding in findings}
-    assert "replica set grid8, primary" in details["MongoDB"]
+    assert details["MongoDB"].endswith("replica set grid8, primary")
     assert "appendonly yes, appendfsync always, maxmemory-policy noeviction" in details["Redis"]
+
+
+def test_doctor_warns_of_a_mongodb_whose_transactions_may_last_long(
+    own: dict[str, str], servers: RunningStack
+) -> None:
+    name = "transactionLifetimeLimitSeconds"
+    with MongoClient[dict[str, Any]](servers.mongo_url) as client:
+        before = client.admin.command({"getParameter": 1, name: 1})[name]
+        client.admin.command({"setParameter": 1, name: 60})
+        try:
+            env = {**own, "GRID8_MONGO__URL": servers.mongo_url}
+            ran = grid8("doctor", "--json", env=env)
+        finally:
+            client.admin.command({"setParameter": 1, name: before})
+    found = {each["what"]: each for each in json.loads(ran.stdout)["findings"]}["MongoDB"]
+    assert found["state"] == "off"
+    assert "60 s" in found["detail"]
+    assert name in found["remedy"]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +204,56 @@ def test_up_refuses_a_disk_that_is_nearly_full(own: dict[str, str]) -> None:
 def test_up_names_a_setting_that_is_wrong(own: dict[str, str]) -> None:
     said = refuses({**own, "GRID8_WORKER__SLOTS": "many"})
     assert "GRID8_WORKER__SLOTS is wrong" in said
+
+
+MISSPELT = "GRID8_GATWAY__PORT is no setting; did you mean GRID8_GATEWAY__PORT?"
+
+
+def test_a_setting_that_is_misspelt_is_named(own: dict[str, str]) -> None:
+    misspelt = {**own, "GRID8_GATWAY__PORT": "9000"}
+    assert MISSPELT in refuses(misspelt)
+    ran = grid8("env", env=misspelt)
+    assert (ran.returncode, MISSPELT in ran.stderr) == (1, True), ran.stderr
+    assert "GRID8_GATEWAY__PORT" in ran.stdout
+
+
+def test_a_process_does_not_start_with_a_setting_that_is_misspelt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRID8_GATWAY__PORT", "9000")
+    settings.cache_clear()
+    for start in (gateway.__main__.main, lambda: handlers.__main__.main(["relay"])):
+        assert start() == 1
+        assert MISSPELT in capsys.readouterr().err
+    with pytest.raises(click.ClickException, match="did you mean"):
+        configured()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("GRID8_GATEWAY_PORT", "GRID8_GATEWAY__PORT"),
+        ("grid8_redis__ulr", "GRID8_REDIS__URL"),
+        ("GRID8_DATA_FOLDR", "GRID8_DATA_FOLDER"),
+        ("GRID8_UP__MONGOPORT", "GRID8_UP__MONGO_PORT"),
+    ],
+)
+def test_the_nearest_setting_is_suggested(name: str, nearest: str) -> None:
+    with pytest.raises(SettingUnknown, match=f"did you mean {nearest}"):
+        check_variables({name: "1"})
+
+
+def test_what_others_call_by_our_name_is_no_mistake() -> None:
+    check_variables({"GRID8_REDIS": "{}", "GRID8_UP__OPS_PORTS": "", "GRID8": "x", "PATH": "/"})
+    service = {
+        "GRID8_GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "GRID8_GATEWAY_SERVICE_PORT": "80",
+        "GRID8_GATEWAY_PORT": "tcp://10.0.0.1:80",
+        "GRID8_GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    check_variables({**service, "KUBERNETES_SERVICE_HOST": "10.0.0.2"})
+    with pytest.raises(SettingUnknown):
+        check_variables(service)
 
 
 @pytest.fixture

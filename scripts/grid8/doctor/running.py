@@ -9,12 +9,16 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 from redis.asyncio import Redis
 
 from infra.embedded import probes, state
 from infra.embedded.layout import Layout
 from scripts.grid8.doctor.finding import Finding
 from scripts.grid8.env import without_password
+
+TRANSACTION_LIMIT = 6
+"""Seconds; MongoDB takes half of it again to enforce it, and the feed waits for 10 (bus/feed.py)."""
 
 _PATIENCE = 5.0
 _DURABLE = {
@@ -71,6 +75,7 @@ async def _mongo(layout: Layout) -> Finding:
         ) as client:
             hello = await client.admin.command("hello")
             version = (await client.admin.command("buildInfo"))["version"]
+            limit = await _transaction_limit(client)
         if hello.get("msg") == "isdbgrid":
             return Finding("MongoDB", "ok", f"{version}, sharded cluster")
         if not hello.get("setName"):
@@ -79,9 +84,27 @@ async def _mongo(layout: Layout) -> Finding:
         if not hello.get("isWritablePrimary"):
             detail = f"{version}, replica set {hello['setName']} without a reachable primary"
             return Finding("MongoDB", "bad", detail, "wait for, or force, an election")
-        return Finding("MongoDB", "ok", f"{version}, replica set {hello['setName']}, primary")
+        detail = f"{version}, replica set {hello['setName']}, primary"
+        if limit is not None and limit > TRANSACTION_LIMIT:
+            return Finding(
+                "MongoDB",
+                "off",
+                f"{detail}, transactions may last {limit:g} s: what a killed worker had in hand "
+                "waits as long, and the feed of events may leave out what commits later than 10 s",
+                f"setParameter transactionLifetimeLimitSeconds: {TRANSACTION_LIMIT} or less",
+            )
+        return Finding("MongoDB", "ok", detail)
 
     return await _asked("MongoDB", layout.mongo_url, "check GRID8_MONGO__URL", question)
+
+
+async def _transaction_limit(client: AsyncMongoClient[dict[str, object]]) -> float | None:
+    """Seconds that a transaction may last; None where we may not ask."""
+    name = "transactionLifetimeLimitSeconds"
+    try:
+        return float((await client.admin.command({"getParameter": 1, name: 1}))[name])
+    except OperationFailure:
+        return None
 
 
 async def _redis(layout: Layout) -> Finding:

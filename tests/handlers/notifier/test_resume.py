@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from notifier_stage import USER, Stage, WsClient, envelope, until
 
+from bus.push_cursor import encode
 from contracts.auth.events import UserUpdated
-from handlers.notifier.cursor import encode
 
 
 def number(frame: dict[str, Any]) -> int:

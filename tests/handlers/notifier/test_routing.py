@@ -21,7 +21,8 @@ from contracts.corp.events import (
 from contracts.envelope import Envelope
 from contracts.permissions import Role
 from contracts.types import now
-from handlers.notifier.routing import is_channel, public_json, route
+from contracts.visibility import public_json
+from handlers.notifier.routing import is_channel, route
 
 SHARDS = 4
 

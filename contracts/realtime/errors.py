@@ -77,6 +77,14 @@ class TooManySubscriptions(DomainError):
     title = "There are too many channels on this connection"
 
 
+class ChannelUnknown(DomainError):
+    """There is no such kind of channel."""
+
+    code = "realtime.channel_unknown"
+    kind = ErrorKind.NOT_FOUND
+    title = "There is no such channel"
+
+
 class ChannelGone(DomainError):
     """What the channel was about has been deleted."""
 
@@ -91,6 +99,14 @@ class RealtimeUnavailable(DomainError):
     code = "realtime.unavailable"
     kind = ErrorKind.UNAVAILABLE
     title = "Realtime is not available at the moment"
+
+
+class RequestMalformed(DomainError):
+    """Not even HTTP."""
+
+    code = "realtime.request_malformed"
+    kind = ErrorKind.MALFORMED
+    title = "The request could not be read"
 
 
 class PathUnknown(DomainError):

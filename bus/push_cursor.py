@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from handlers.notifier.errors import CursorInvalid
+from contracts.realtime.errors import CursorInvalid
 
 Position = tuple[int, int]
 """A stream entry's id: milliseconds and sequence."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.notifier.cursor import decode, encode, format_id, parse_id
-from handlers.notifier.errors import CursorInvalid
+from bus.push_cursor import decode, encode, format_id, parse_id
+from contracts.realtime.errors import CursorInvalid
 
 NUMBERS = st.integers(0, 2**63 - 1)
 

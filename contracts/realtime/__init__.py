@@ -1,0 +1,1 @@
+"""What clients of the notifier are answered."""

@@ -1,0 +1,109 @@
+"""The event log of an organization over HTTP: a feed that readers follow."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+)
+
+from bus import feed_cursor
+from bus.feed import Wanted, read_feed
+from bus.push_feed import read_pushed
+from contracts.actor import Actor
+from contracts.base import View
+from contracts.envelope import Envelope
+from contracts.visibility import HIDDEN, public_json
+from gateway.limits import parse_parameters
+from gateway.state import Gateway
+
+_WORD = "[a-z0-9][a-z0-9_-]*"
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+CloudEvent: Any = create_model(
+    "CloudEvent",
+    __config__=ConfigDict(extra="forbid"),
+    __doc__="An event as clients see it; what it does not have is left out.",
+    **{
+        name: (info.annotation, info)
+        for name, info in Envelope.model_fields.items()
+        if name not in HIDDEN
+    },  # type: ignore[call-overload]
+)
+
+
+class EventFeed(View):
+    """Some events, the oldest first. There may be more at once, or none for now."""
+
+    items: tuple[CloudEvent, ...]
+    next_cursor: str = Field(description="Give it back as `after`; a feed has no end.")
+
+
+def _rfc3339(value: object) -> object:
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 time with its offset")
+    return value
+
+
+class FeedParameters(BaseModel):
+    """What of the feed is asked for."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    after: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=feed_cursor.LENGTH,
+            description=(
+                "next_cursor of the page before; or the cursor of a realtime frame, as long as "
+                "its push stream holds it."
+            ),
+        ),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Events on a page.")] = 50
+    type: Annotated[
+        Annotated[str, StringConstraints(pattern=rf"^{_WORD}(\.{_WORD})*(\.\*)?$", max_length=200)]
+        | None,
+        Field(description="A type, or the beginning of several, as in `corp.*`."),
+    ] = None
+    subject: Annotated[
+        str | None,
+        Field(min_length=1, max_length=200, description="What the events are about."),
+    ] = None
+    since: Annotated[
+        Annotated[AwareDatetime, BeforeValidator(_rfc3339)] | None,
+        Field(description="Nothing that was logged before this time."),
+    ] = None
+
+
+async def list_events(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
+    """What has happened in the organization, as a feed: oldest first, each event once."""
+    given = parse_parameters(request, FeedParameters)
+    after, limit = given.pop("after"), given.pop("limit")
+    wanted = Wanted(**given)
+    if after is not None and after.startswith("g"):
+        shards = gateway.settings.notifier.push_shards
+        items, cursor = await read_pushed(
+            gateway.context.redis, actor.tenant, after, shards=shards, limit=limit, wanted=wanted
+        )
+    else:
+        begin = feed_cursor.decode(after) if after is not None else feed_cursor.FeedCursor()
+        events, end = await read_feed(
+            gateway.context.database, actor.tenant, begin, limit=limit, wanted=wanted
+        )
+        items, cursor = [public_json(each) for each in events], end.encode()
+    body = b'{"items":[%b],"next_cursor":"%b"}' % (b",".join(items), cursor.encode())
+    return web.Response(body=body, content_type="application/json")
