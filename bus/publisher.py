@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bus import streams
 from bus.broker import FIELD, encode
@@ -32,12 +33,12 @@ class Publisher:
         self._durable = durable
 
     async def start(self) -> None:
-        """Ask the server how durable it is, unless a setting says it."""
+        """Ask the server how durable it is, unless a setting says it. Raises redis.RedisError."""
         if self._durable != "auto":
             return
         try:
             policy = await self.redis.config_get("appendonly", "appendfsync")
-        except Exception:  # a managed Redis may refuse CONFIG; WAITAOF is then the safe way
+        except ResponseError:  # a managed Redis may refuse CONFIG; WAITAOF is then the safe way
             self._durable = "waitaof"
             return
         if policy.get("appendonly") != "yes":

@@ -9,6 +9,7 @@ import sys
 
 import uvloop
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 
 import contracts.catalog  # noqa: F401 - every contract must be known to whoever relays
 from handlers.runtime import ROLES, prepare, run
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
             uvloop.run(prepare(configured))
         else:
             uvloop.run(run(configured, arguments))
-    except (ValidationError, SettingUnknown, NoSealingKey, OSError) as error:
+    except (ValidationError, SettingUnknown, NoSealingKey, OSError, RedisError) as error:
         print(f"{' '.join(arguments)}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

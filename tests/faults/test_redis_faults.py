@@ -9,11 +9,13 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from infra.embedded.running import RunningStack
 from tests.faults.harness import (
+    PROCESSES,
     Load,
     check_everything,
     check_ready,
@@ -35,8 +37,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
 
 
 @asynccontextmanager
-async def survived(stack: RunningStack) -> AsyncIterator[Load]:
-    """A load that must survive, as every process must, what is done inside."""
+async def survived(stack: RunningStack, *, killing: bool = False) -> AsyncIterator[Load]:
+    """A load that must survive what is done inside, and so must every process, unless killed."""
     before = generations(stack)
     async with Load(stack) as running:
         await running.answered(ENOUGH)
@@ -45,7 +47,7 @@ async def survived(stack: RunningStack) -> AsyncIterator[Load]:
         await check_everything(running)
         await check_ready(running.http, stack)
         assert running.ends()["done"] > ENOUGH
-    assert generations(stack) == before, "a process died of it"
+    assert killing or generations(stack) == before, "a process died of it"
 
 
 async def test_a_restart_of_redis_costs_nothing_but_time(stack: RunningStack) -> None:
@@ -63,6 +65,24 @@ async def test_an_outage_of_redis_is_answered_503_and_everybody_reads_on_after_i
         await load.met(503, 8)
         await asyncio.sleep(AWAY)
         await stack.release("valkey")
+
+
+@pytest.mark.slow
+async def test_processes_that_start_while_redis_is_away_come_up_once_it_is_back(
+    stack: RunningStack,
+) -> None:
+    async with survived(stack, killing=True) as load:
+        await stack.hold("valkey")
+        for role in PROCESSES:
+            stack.kill(role)
+        await asyncio.sleep(AWAY)
+        await stack.release("valkey")
+        for role in PROCESSES:
+            await stack.restarted(role, timeout=90)
+        await load.flows(30)
+    said = Path(stack.logs, "gateway.log").read_text().split("\n")
+    [*_, last] = [line for line in said if " started " in line]
+    assert "durable=always" in last, "it has not asked how durable Redis is"
 
 
 async def test_what_was_answered_is_in_the_append_only_file_of_a_redis_that_is_killed(

@@ -12,8 +12,9 @@ from typing import Any, Self
 import aiohttp
 
 from infra.embedded.running import RunningStack
-from tests.faults.harness.caller import UNSENT, Answer, Caller
-from tests.faults.harness.mix import REFUSALS, TAKEN, Mix, Record
+from tests.faults.harness.caller import Caller
+from tests.faults.harness.ends import follow, judge, replay
+from tests.faults.harness.mix import TAKEN, Mix, Record
 from tests.faults.harness.sockets import Watcher
 from tests.faults.harness.waiting import until
 
@@ -138,27 +139,10 @@ class Load:
                 await asyncio.sleep(PAUSE)
                 continue
             break
-        self._judge(record, answer)
+        judge(record, forgetful=self.forgetful)
+        if record.kind.startswith("person") and record.end == "done":
+            self.mix.registered.append(record.mark)
         self.records.append(record)
-
-    def _judge(self, record: Record, answer: Answer) -> None:
-        if all(each.status == UNSENT for each in record.answers):
-            record.end = "unsent"
-        elif answer.unknown or (answer.status == 202 and "status_url" in answer.body):
-            record.end = "unknown"
-        elif answer.status in (200, 201, 202):
-            record.end, record.result = "done", answer.body
-            if record.kind.startswith("person"):
-                self.mix.registered.append(record.mark)
-        else:
-            self._refused(record, answer.code, answer)
-
-    def _refused(self, record: Record, code: str, why: Any) -> None:
-        if code == "command_lost" and self.forgetful:
-            record.end = "lost"
-        else:
-            assert code in REFUSALS.get(record.kind, ()), (record.kind, record.mark, why)
-            record.end = "refused"
 
     def _check_alive(self) -> None:
         for task in self._tasks:
@@ -214,46 +198,13 @@ class Load:
 
         async def one(record: Record) -> None:
             async with limit:
-                await self._follow(record)
+                await follow(record, self.owner, forgetful=self.forgetful)
                 if record.key and not self.forgetful:
-                    await self._replay(record)
+                    await replay(record, self.owner)
 
         await asyncio.gather(*(one(each) for each in self.records))
         self._finished = True
 
-    async def _follow(self, record: Record) -> None:
-        """A 202 is a promise: see what came of it."""
-        last = record.answers[-1]
-        if last.status != 202 or "status_url" not in last.body:
-            return
-        view: Any = {}
-
-        async def over() -> Any:
-            nonlocal view
-            answer = await self.owner.send("GET", last.body["status_url"])
-            assert answer.status == 200 or answer.unknown, (record, answer)
-            view = answer.body
-            return (answer.status == 200 and view["status"] != "pending") or answer
-
-        await until(over, f"{record.mark} comes to an end")
-        if view["status"] == "succeeded":
-            record.end, record.result = "done", view["result"]
-        else:
-            self._refused(record, view["problem"]["code"], view)
-
-    async def _replay(self, record: Record) -> None:
-        """The same key and body again get the first answer again."""
-        again = await self.owner.send(**record.request)
-        wanted = record.first
-        assert (again.status, _same(again)) == (wanted.status, _same(wanted)), (record, again)
-
     def ends(self) -> Counter[str]:
         """How many ended in which way."""
         return Counter(each.end for each in self.records)
-
-
-def _same(answer: Answer) -> Any:
-    """What must be the same in the answer to a repeated request."""
-    if not isinstance(answer.body, dict):
-        return answer.body
-    return {name: value for name, value in answer.body.items() if name != "request_id"}

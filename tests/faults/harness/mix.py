@@ -85,6 +85,8 @@ class Mix:
     def __init__(self, seed: int, org: str, shared: str) -> None:
         self.chance = random.Random(seed)
         self._org = f"/v1/orgs/{org}"
+        # Of addresses and keys: they are nobody's, and a stack may bear several loads.
+        self._host = f"{org.replace('_', '-')}.example.com"
         self._shared = shared
         self._number = 0
         self.registered: list[str] = []
@@ -105,9 +107,9 @@ class Mix:
         if kind.endswith(" later"):
             headers["Prefer"] = "respond-async"
         if kind.endswith(" keyed"):
-            headers["Idempotency-Key"] = mark.replace(" ", "-")
+            headers["Idempotency-Key"] = f"{mark.replace(' ', '-')}.{self._host}"
         if kind.startswith("person"):
-            mark = f"{mark.replace(' ', '.')}@example.com"
+            mark = f"{mark.replace(' ', '.')}@{self._host}"
         elif kind.startswith("member"):
             mark = self.registered.pop(self.chance.randrange(len(self.registered)))
         elif kind.startswith("asset"):
