@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bus import streams
+from bus.delivery import PARKED
 from bus.pipeline import Pipeline
 
 log = structlog.get_logger(__name__)
@@ -63,8 +64,8 @@ class GroupReport:
 
     @property
     def readers(self) -> int:
-        """Consumers that are alive; Redis remembers those of every process there ever was."""
-        return sum(1 for each in self.consumers if each.idle < ALIVE_WITHIN)
+        """Consumers that are alive; Redis remembers also those of processes that are no more."""
+        return sum(1 for each in self.consumers if each.idle < ALIVE_WITHIN and each.name != PARKED)
 
     @property
     def oldest(self) -> float | None:

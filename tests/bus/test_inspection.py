@@ -17,6 +17,7 @@ import handlers.notifier.metrics
 import infra.breaker
 from bus import committer, inspection, middleware, recovery, relay, streams
 from bus.broker import ensure_group
+from bus.delivery import PARKED
 from bus.inspection import Inspector, StreamReport, export, names, watch
 from gateway import app
 from tests.bus.probe import COMMANDS, DEAD, DOMAIN, EVENT_STREAM, Bus, until
@@ -88,6 +89,18 @@ async def test_lag_pending_ages_and_consumers_of_each_group(bus: Bus, inspector:
     (consumer,) = ours.consumers
     assert (consumer.name, consumer.pending, ours.readers) == ("worker-1", 1, 1)
     assert 0 <= consumer.idle < 5
+
+
+async def test_what_waits_for_its_next_attempt_is_in_nobodys_hands(
+    bus: Bus, inspector: Inspector
+) -> None:
+    await bus.redis.xadd(COMMANDS, {"a": "b"})
+    delivery = bus.delivery(consumer="worker-1")
+    (entry,) = await bus.read(delivery)
+    await delivery.park(entry, 1.0, counted=True)
+    (group,) = of(await inspector.look(), COMMANDS).groups
+    assert {each.name for each in group.consumers} == {"worker-1", PARKED}
+    assert (group.readers, group.pending) == (1, 1)
 
 
 async def test_unread_entries_are_counted_where_redis_has_lost_count(
