@@ -41,7 +41,7 @@ SUSPICIOUS = 2
 _CARRIED = frozenset(
     (b"replay", b"reaction", b"effects", b"redrive", b"edits", b"original", b"original_data")
 )
-"""Fields of an entry that its dead letter has too; see replay_lane.py and letters.py."""
+"""Fields of an entry that its dead letter has too; see replay/lane.py and dead_letters/letter.py."""
 
 
 @dataclass(frozen=True, slots=True)

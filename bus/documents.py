@@ -23,7 +23,7 @@ OUTBOX = "outbox"
 """One document per transaction whose messages may not have been published yet, or, where it
 is marked ``sent``, whose commands may not have been handled yet."""
 RELAY_STATE = "relay_state"
-"""How far everybody had processed everything; see recovery.py."""
+"""How far everybody had processed everything; see recovery/."""
 REPLAYS = "replays"
 """Each replay: who began it, of what, and how far it got."""
 

@@ -69,7 +69,7 @@ class UnitOfWork:
     group: str
     rerun: bool = False
     replay: str | None = None
-    """The replay that has the message handled again; see replay_lane.py."""
+    """The replay that has the message handled again; see replay/lane.py."""
     outside: bool = True
     """Whether more than documents may be changed; a replay says."""
     adds: list[Aggregate] = field(default_factory=list)

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from bus.cloudevents import EventsInvalid, read_events
+from bus.producing.cloudevents import EventsInvalid, read_events
 from contracts.envelope import Envelope
 from contracts.errors import FieldError
 from gateway.errors import MediaTypeUnsupported

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import Field
 from redis.exceptions import RedisError
 
-from bus.producing import Accepted, produce
+from bus.producing.accept import Accepted, produce
 from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope

@@ -16,9 +16,9 @@ from pydantic import (
     create_model,
 )
 
-from bus import feed_cursor
-from bus.feed import Wanted, read_feed
-from bus.push_feed import read_pushed
+from bus.feed import cursor as feed_cursor
+from bus.feed.log import Wanted, read_feed
+from bus.feed.push import read_pushed
 from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope

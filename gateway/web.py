@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-import bus.cloudevents  # noqa: F401 - every error must be known here
+import bus.producing.cloudevents  # noqa: F401 - every error must be known here
 import contracts.catalog  # noqa: F401 - as above
 from contracts.base import View
 from contracts.errors import DomainError

@@ -22,9 +22,9 @@ from bus.handling import Handling, Policy
 from bus.inspection import watch
 from bus.middleware import add_message, use_tracing
 from bus.publisher import Publisher
-from bus.recovery import Recovery
+from bus.recovery.epoch import Recovery
 from bus.relay import Relay
-from bus.replay_lane import ReplayHandling
+from bus.replay.lane import ReplayHandling
 from bus.tasks import end
 from bus.worker import Lane, Worker
 from handlers.domain import Context, Domain, Wire

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 
 from bus import streams
-from bus.recovery import Readers
+from bus.recovery.epoch import Readers
 from contracts.base import Event
 
 DOMAINS = ("auth", "corp", "asset")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from bus.push_cursor import Position, encode
+from bus.feed.push_cursor import Position, encode
 
 _BREAKS = bytes.maketrans(b"\r\n\0", b"   ")
 

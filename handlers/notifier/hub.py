@@ -9,7 +9,7 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from bus import streams
-from bus.push_cursor import Position, encode
+from bus.feed.push_cursor import Position, encode
 from bus.streams import address_of
 from handlers.notifier.frames import Entry, Frame
 from handlers.notifier.metrics import DELIVERIES, LATENCY, SOCKETS, SUBSCRIPTIONS

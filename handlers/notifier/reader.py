@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bus import streams
-from bus.push_cursor import Position, format_id, parse_id
+from bus.feed.push_cursor import Position, format_id, parse_id
 from bus.tasks import end
 from handlers.notifier.frames import Entry
 from handlers.notifier.metrics import ENTRIES, GAPS

@@ -11,7 +11,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from bus import streams
-from bus.push_cursor import Position, format_id, parse_id
+from bus.feed.push_cursor import Position, format_id, parse_id
 from handlers.notifier.frames import Entry, Frame
 from handlers.notifier.hub import Hub
 from handlers.notifier.metrics import RESUMES

@@ -11,7 +11,7 @@ from typing import ClassVar
 import structlog
 from aiohttp import web
 
-from bus.push_cursor import Position, decode, encode
+from bus.feed.push_cursor import Position, decode, encode
 from contracts.errors import DomainError
 from contracts.realtime.errors import ChannelMissing, FrameInvalid, TooManySubscriptions
 from handlers.notifier.frames import Frame, sse

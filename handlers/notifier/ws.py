@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from bus.push_cursor import decode
+from bus.feed.push_cursor import decode
 from contracts.errors import DomainError
 from contracts.realtime.errors import (
     AlreadySubscribed,

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 import contracts.catalog
-from bus.asyncapi import build
+from bus.asyncapi.document import build
 from handlers.topology import GROUPS, PUBLISHED, reactions_of
 from infra.embedded.layout import reachable
 from infra.settings import Settings

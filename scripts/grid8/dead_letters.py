@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bus.dead_letters import DeadLetters
-from bus.letters import DeadLetter, Wanted
+from bus.dead_letters.letter import DeadLetter, Wanted
+from bus.dead_letters.store import DeadLetters
 from handlers.topology import INSPECTED
 from scripts.grid8 import letter_access
 from scripts.grid8.connections import run

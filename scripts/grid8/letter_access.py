@@ -11,8 +11,8 @@ import click
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from bus.dead_letters import DeadLetters, LetterGone
-from bus.letters import DeadLetter, EditRefused, NotRedrivable, Wanted
+from bus.dead_letters.letter import DeadLetter, EditRefused, NotRedrivable, Wanted
+from bus.dead_letters.store import DeadLetters, LetterGone
 from scripts.grid8.connections import operator, pause, sentence, servers, stop_on_signals
 
 Act = Callable[[DeadLetters, DeadLetter], Awaitable[str]]

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from bus.cloudevents import EventsInvalid, read_events
 from bus.committer import Committer
-from bus.producing import Accepted, produce
+from bus.producing.accept import Accepted, produce
+from bus.producing.cloudevents import EventsInvalid, read_events
 from bus.publisher import Publisher
 from contracts.envelope import Envelope
 from scripts.grid8.connections import run, servers

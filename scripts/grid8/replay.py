@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bus import replay as replays
 from bus.documents import REPLAYS
-from bus.replay_source import Log, Selection, Source, Streams
+from bus.replay import run as replays
+from bus.replay.source import Log, Selection, Source, Streams
 from contracts.types import new_id, now, rfc3339
 from handlers.topology import GROUPS, PUBLISHED, reactions_of, reads
 from scripts.grid8.connections import Servers, operator, run, servers

@@ -13,12 +13,12 @@ import pytest
 from bus import streams
 from bus.accepted import Accepted
 from bus.broker import FIELD, decode, make_broker
-from bus.dead_letters import KEPT, OPERATOR_LOG, DeadLetters, LetterGone
+from bus.dead_letters.letter import DeadLetter, EditRefused, NotRedrivable, Wanted
+from bus.dead_letters.store import KEPT, OPERATOR_LOG, DeadLetters, LetterGone
 from bus.delivery import Grave
 from bus.documents import INBOX
 from bus.handling import GAVE_UP, Handling, Policy
-from bus.letters import DeadLetter, EditRefused, NotRedrivable, Wanted
-from bus.replay_lane import ReplayHandling
+from bus.replay.lane import ReplayHandling
 from bus.unit_of_work import UnitOfWork
 from bus.worker import Lane, Worker
 from contracts.base import Message, View

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus import feed, feed_cursor
 from bus.committer import event_document
 from bus.documents import EVENTS, ensure_bus_indexes
-from bus.feed import Wanted, read_feed
-from bus.feed_cursor import SEEN_LIMIT, FeedCursor, decode, digest_of, tick_of
+from bus.feed import cursor as feed_cursor
+from bus.feed import log as feed
+from bus.feed.cursor import SEEN_LIMIT, FeedCursor, decode, digest_of, tick_of
+from bus.feed.log import Wanted, read_feed
 from bus.paging import CursorInvalid
 from contracts.envelope import Envelope
 from contracts.types import new_id, now

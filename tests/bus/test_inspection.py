@@ -15,16 +15,17 @@ from prometheus_client import REGISTRY
 
 import handlers.notifier.metrics
 import infra.breaker
-from bus import committer, inspection, middleware, recovery, relay, streams
+from bus import committer, inspection, middleware, relay, streams
 from bus.broker import ensure_group
 from bus.delivery import PARKED
 from bus.inspection import Inspector, StreamReport, export, names, watch
+from bus.recovery import epoch
 from gateway import app
 from tests.bus.probe import COMMANDS, DEAD, DOMAIN, EVENT_STREAM, Bus, until
 
 DASHBOARD = Path(__file__).parents[2] / "infra/deploy/grafana/grid8.json"
 DECLARING = (
-    committer, inspection, middleware, recovery, relay, app, handlers.notifier.metrics, infra.breaker,
+    committer, inspection, middleware, epoch, relay, app, handlers.notifier.metrics, infra.breaker,
 )  # fmt: skip
 
 

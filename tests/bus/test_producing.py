@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bus import producing, streams
-from bus.cloudevents import BATCH_LIMIT, DEPTH, EventsInvalid, read_events
+from bus import streams
 from bus.committer import Committer
 from bus.documents import EVENTS, OUTBOX
-from bus.producing import produce
+from bus.producing import accept as producing
+from bus.producing.accept import produce
+from bus.producing.cloudevents import BATCH_LIMIT, DEPTH, EventsInvalid, read_events
 from bus.publisher import Publisher
 from bus.relay import Relay
 from contracts.base import Event

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.push_cursor import decode, encode, format_id, parse_id
+from bus.feed.push_cursor import decode, encode, format_id, parse_id
 from contracts.realtime.errors import CursorInvalid
 
 NUMBERS = st.integers(0, 2**63 - 1)

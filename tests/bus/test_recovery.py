@@ -16,7 +16,7 @@ from bus.committer import event_document
 from bus.documents import EVENTS, INBOX, OUTBOX, RELAY_STATE, ensure_bus_indexes
 from bus.outcomes import find_outcome
 from bus.publisher import Publisher
-from bus.recovery import Readers, Recovery
+from bus.recovery.epoch import Readers, Recovery
 from bus.relay import SETTLE_AFTER, Relay
 from bus.unit_of_work import UnitOfWork, inbox_key
 from contracts.base import View

@@ -19,9 +19,9 @@ from bus.broker import make_broker
 from bus.committer import event_document
 from bus.documents import EVENTS, INBOX, OUTBOX, REPLAYS
 from bus.handling import Handler, Policy
-from bus.replay import NotHandled, Progress, Replay, waves
-from bus.replay_lane import Again, Redrive, ReplayHandling, feed
-from bus.replay_source import Log, Selection, Source, Streams
+from bus.replay.lane import Again, Redrive, ReplayHandling, feed
+from bus.replay.run import NotHandled, Progress, Replay, waves
+from bus.replay.source import Log, Selection, Source, Streams
 from bus.unit_of_work import UnitOfWork
 from bus.worker import Lane, Worker
 from contracts.auth.events import UserRegistered, UserUpdated

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bus import streams, worker
 from bus.broker import FIELD, encode, ensure_group, make_broker
-from bus.replay_lane import Redrive, ReplayHandling, feed
+from bus.replay.lane import Redrive, ReplayHandling, feed
 from bus.trim import forget_consumers, trim
 from bus.unit_of_work import UnitOfWork
 from bus.worker import Lane, Worker

@@ -13,8 +13,8 @@ from gateway_client import Answer, Api, Person, Tenant, new_tenant
 from gateway_stack import eventually
 from pymongo import AsyncMongoClient
 
-from bus.cloudevents import read_events
-from bus.feed_cursor import LENGTH
+from bus.feed.cursor import LENGTH
+from bus.producing.cloudevents import read_events
 from contracts.envelope import Envelope
 from contracts.visibility import HIDDEN
 from gateway.cloudevents import decode_header

@@ -27,7 +27,7 @@ from structlog.testing import capture_logs
 
 from bus import streams
 from bus.broker import connect, decode
-from bus.dead_letters import OPERATOR_LOG
+from bus.dead_letters.store import OPERATOR_LOG
 from bus.delivery import Delivery, Entry, Grave
 from bus.documents import EVENTS, INBOX, Database
 from bus.handling import GAVE_UP

@@ -11,11 +11,11 @@ import pytest
 from notifier_stage import ORG, Stage, envelope
 
 from bus import streams
-from bus.feed import Wanted
-from bus.feed_cursor import CursorExpired
+from bus.feed.cursor import CursorExpired
+from bus.feed.log import Wanted
+from bus.feed.push import read_pushed
+from bus.feed.push_cursor import encode
 from bus.paging import CursorInvalid
-from bus.push_cursor import encode
-from bus.push_feed import read_pushed
 from contracts.auth.events import SessionRevoked
 from contracts.corp.events import BrandCreated
 from contracts.types import now

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from notifier_stage import USER, Stage, WsClient, envelope, until
 
-from bus.push_cursor import encode
+from bus.feed.push_cursor import encode
 from contracts.auth.events import UserUpdated
 
 

@@ -53,7 +53,7 @@ async def produce(
 ) -> list[Accepted]:
     """Write events to the log and publish them; one answer for each, in their order.
 
-    ``envelopes`` are what ``bus.cloudevents.read_events`` returns. On return all are durable,
+    ``envelopes`` are what ``bus.producing.cloudevents.read_events`` returns. On return all are durable,
     and published now, or soon by the relay when Redis is away. An event with the organization,
     source and id of one before is accepted once. Raises PyMongoError when MongoDB is away:
     some may be in the log then, and sending all again is safe.

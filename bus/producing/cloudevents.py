@@ -63,7 +63,7 @@ def read_events(
     must fit its contract. Other domains believe a registered event: an organization's
     producer may send only those that are ``producible``, and none in our own name
     (``/grid8/…``); an operator on the machine (``by_operator``) may send any.
-    Their ids are still the producer's: see ``bus.producing.produce``.
+    Their ids are still the producer's: see ``bus.producing.accept.produce``.
     Raises EventsInvalid with all that is wrong; pointers begin with the place in the array.
     """
     many = isinstance(document, list)

@@ -8,10 +8,10 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from bus import streams
-from bus.feed import Wanted
-from bus.feed_cursor import CursorExpired
+from bus.feed.cursor import CursorExpired
+from bus.feed.log import Wanted
+from bus.feed.push_cursor import Position, decode, encode, format_id, parse_id
 from bus.paging import CursorInvalid
-from bus.push_cursor import Position, decode, encode, format_id, parse_id
 from contracts.realtime.errors import CursorInvalid as RealtimeCursorInvalid
 
 COUNT = 500

@@ -25,10 +25,10 @@ from bus.broker import ensure_groups
 from bus.committer import logged_event
 from bus.documents import EVENTS, INBOX, INBOX_DAYS, OUTBOX, RELAY_STATE, Database
 from bus.publisher import Publisher
+from bus.recovery.watermark import DOCUMENT, NEVER, Watermark
 from bus.relay import unhandled
-from bus.replay_lane import Redrive, feed
+from bus.replay.lane import Redrive, feed
 from bus.unit_of_work import inbox_key
-from bus.watermark import DOCUMENT, NEVER, Watermark
 from contracts.envelope import Envelope
 from contracts.types import first_id, made_at, now
 

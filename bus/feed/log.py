@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 
 from bus.committer import logged_event
 from bus.documents import EVENTS, FEED_ORDER, Database
-from bus.feed_cursor import SEEN_LIMIT, TICK, FeedCursor, Position, digest_of, tick_of
+from bus.feed.cursor import SEEN_LIMIT, TICK, FeedCursor, Position, digest_of, tick_of
 from contracts.envelope import Envelope
 from contracts.visibility import is_private
 

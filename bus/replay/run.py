@@ -1,6 +1,6 @@
 """Feeds chosen events to one group again, and knows how far it has got.
 
-The events go into the group's lane (see replay_lane.py) in waves. A wave holds at most one
+The events go into the group's lane (see replay/lane.py) in waves. A wave holds at most one
 event of each subject, and the next is begun when the group has done with all of the last:
 so the events of one subject are handled in their order, whichever worker handles each, and
 also when one of them has to be tried again.
@@ -21,10 +21,10 @@ from bus import streams
 from bus.broker import decode, ensure_group
 from bus.documents import INBOX, REPLAYS, Database
 from bus.pipeline import Pipeline
-from bus.replay_lane import Again, feed
-from bus.replay_source import Source
+from bus.recovery.watermark import position
+from bus.replay.lane import Again, feed
+from bus.replay.source import Source
 from bus.unit_of_work import inbox_key
-from bus.watermark import position
 from contracts.envelope import Envelope
 from contracts.types import now
 

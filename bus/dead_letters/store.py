@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from bus import streams
 from bus.accepted import Accepted, Waiting
 from bus.broker import FIELD, encode
+from bus.dead_letters.letter import EDITS, ORIGINAL, ORIGINAL_DATA, DeadLetter, Wanted, edited
 from bus.documents import INBOX, Database
 from bus.handling import GAVE_UP
-from bus.letters import EDITS, ORIGINAL, ORIGINAL_DATA, DeadLetter, Wanted, edited
 from bus.publisher import Publisher
 from bus.unit_of_work import inbox_key
 from contracts.base import Command

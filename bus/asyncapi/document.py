@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bus import streams
+from bus.asyncapi.realtime import realtime_channels, realtime_messages, realtime_operations
 from bus.broker import FIELD
-from bus.realtime_api import realtime_channels, realtime_messages, realtime_operations
 from bus.replies import Outcome
 from contracts.base import Command, Event, Lane, Message
 from contracts.envelope import Envelope

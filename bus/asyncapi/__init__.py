@@ -1,0 +1,1 @@
+"""The interface of commands and events as AsyncAPI 3.0."""

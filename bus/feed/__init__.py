@@ -1,0 +1,1 @@
+"""The event log of an organization, read as a feed."""

@@ -1,0 +1,1 @@
+"""Making good that Redis has lost its data."""

@@ -1,0 +1,1 @@
+"""Handling chosen events again, by one group."""
