@@ -26,7 +26,7 @@ from infra import mongo
 from infra.settings import MongoSettings
 from tests.bus.probe import COMMANDS, CONTRACTS, DOMAIN, MakeThing, Thing, ThingView, make_thing
 
-LONG = 8.0
+LONG = 10.0
 DELIVERIES = 5
 RUNS = "probe:runs:"
 """What is before the name of a long thing: a list of who began and who ended it."""

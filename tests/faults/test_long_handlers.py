@@ -17,7 +17,7 @@ from tests.faults.processes import Processes, database, processes, redis
 
 __all__ = ["database", "processes", "redis"]
 
-CLAIM_AFTER = 2.0
+CLAIM_AFTER = 2.5
 """Seconds; a quarter of what the handlers take, and four times the heartbeat."""
 LONG_ONES = [f"long {number}" for number in range(4)]
 
