@@ -26,7 +26,7 @@ from pymongo.write_concern import WriteConcern
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
 from bus.gathering import gather_from
 from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
-from bus.writes import duplicate_at, writes_of
+from bus.writes import clashing, duplicate_at, writes_of
 from contracts.envelope import Envelope
 from contracts.types import new_id, now
 
@@ -125,8 +125,15 @@ class Committer:
         while self._queue:
             await gather_from(self._queue, self._limit)
             batch, self._queue = self._queue[: self._limit], self._queue[self._limit :]
-            with SECONDS.time():
-                await self._commit_together(batch)
+            too_late = clashing(unit for unit, _ in batch)
+            try:
+                with SECONDS.time():
+                    await self._commit_together([each for each in batch if each[0] not in too_late])
+            finally:
+                # Only now, so that who runs again finds what it met.
+                for unit, future in batch:
+                    if unit in too_late:
+                        _settle(future, Conflict("another unit of the batch changes it", unit))
 
     async def _commit_together(self, batch: list[Waiting], tries: int = TRIES) -> None:
         BATCH.observe(len(batch))

@@ -56,7 +56,7 @@ class Hold:
     revision: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class UnitOfWork:
     """Everything one message changes, staged.
 

@@ -30,6 +30,32 @@ class Writes:
         self.expected += finds
 
 
+def clashing(units: Iterable[UnitOfWork]) -> set[UnitOfWork]:
+    """Those that rely on a document as it was before an earlier one of them changes it.
+
+    They were all handled at the same time, so none has seen what another changes: of those
+    that change one document, the first is written, and the others must run again.
+    """
+    changed: set[tuple[type[Aggregate], str]] = set()
+    removed: set[tuple[type[Aggregate], str]] = set()
+    held: set[tuple[type[Aggregate], str]] = set()
+    late: set[UnitOfWork] = set()
+    for unit in units:
+        if not (unit.saves or unit.removes or unit.holds):
+            continue
+        own = {(type(each.document), each.document.id) for each in (*unit.saves, *unit.removes)}
+        as_read = own | {(each.document, each.id) for each in unit.holds if each.revision}
+        there = {(each.document, each.id) for each in unit.holds}
+        gone = {(type(each.document), each.document.id) for each in unit.removes}
+        if as_read & changed or there & removed or gone & held:
+            late.add(unit)
+            continue
+        changed |= own
+        removed |= gone
+        held |= there
+    return late
+
+
 def writes_of(units: Iterable[UnitOfWork]) -> dict[str, Writes]:
     """The writes per collection, as if one unit came after the other."""
     writes: dict[str, Writes] = defaultdict(Writes)

@@ -126,6 +126,49 @@ async def test_a_saved_document_has_the_next_revision_once_however_often_it_was_
     assert found.updated_at >= found.created_at
 
 
+async def test_of_many_that_change_one_document_the_first_is_written_and_the_rest_run_again(
+    bus: Bus,
+) -> None:
+    await stored(bus, "thing")
+    units = []
+    for size in range(1, 31):
+        thing = await Thing.find_one({"name": "thing"})
+        assert thing is not None
+        unit = unit_of()
+        thing.size = size
+        unit.save(thing)
+        units.append(unit)
+    others = [making(f"other {number}") for number in range(10)]
+    before = transactions()
+    ends = await asyncio.gather(
+        *(bus.committer.commit(unit) for unit in (*units, *others)), return_exceptions=True
+    )
+    assert [type(end).__name__ for end in ends[:30]] == ["NoneType"] + ["Conflict"] * 29
+    assert not any(isinstance(end, BaseException) for end in ends[30:])
+    assert transactions()[0] - before[0] == 1
+    found = await Thing.find_one({"name": "thing"})
+    assert found is not None
+    assert (found.revision, found.size) == (2, 1)
+
+
+async def test_what_another_unit_of_the_batch_removes_is_not_held_any_more(bus: Bus) -> None:
+    thing = await stored(bus, "thing")
+    removing, holding, removing_held = unit_of(), unit_of(), unit_of()
+    removing.remove(thing)
+    holding.hold_id(Thing, thing.id)
+    other = await stored(bus, "other")
+    holding_other = unit_of()
+    holding_other.hold_id(Thing, other.id)
+    removing_held.remove(other)
+    before = transactions()
+    ends = await asyncio.gather(
+        *(bus.committer.commit(each) for each in (removing, holding, holding_other, removing_held)),
+        return_exceptions=True,
+    )
+    assert [isinstance(end, Conflict) for end in ends] == [False, True, False, True]
+    assert transactions()[0] - before[0] == 1
+
+
 async def test_a_document_changed_since_it_was_read_is_a_conflict_and_stays(bus: Bus) -> None:
     mine, theirs = await stored(bus, "thing"), await Thing.find_one({"name": "thing"})
     assert theirs is not None
