@@ -52,7 +52,9 @@ class GatewaySettings(Concern):
 
 class WorkerSettings(Concern):
     slots: int = Field(
-        128, ge=1, description="Messages one domain handles at once in its fast lane."
+        64,
+        ge=1,
+        description="Messages one domain handles at once in its fast lane. More make larger batches, for which gateway, worker and MongoDB then wait in turn.",
     )
     slow_slots: int = Field(
         2, ge=1, description="Messages one domain handles at once in its slow lane."
