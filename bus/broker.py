@@ -22,11 +22,13 @@ FIELD = "__data__"
 """The one field of a FastStream stream entry."""
 
 
-def _retry() -> Retry:
-    return Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries=6)
+def _retry(retries: int = 6) -> Retry:
+    return Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries=retries)
 
 
-def connect(url: str, *, max_connections: int = 512, socket_timeout: float = 10.0) -> Redis:
+def connect(
+    url: str, *, max_connections: int = 512, socket_timeout: float = 10.0, retries: int = 6
+) -> Redis:
     """A Redis client that waits for a free connection and outlives a restart of the server."""
     pool = BlockingConnectionPool.from_url(
         url,
@@ -34,7 +36,7 @@ def connect(url: str, *, max_connections: int = 512, socket_timeout: float = 10.
         timeout=socket_timeout,
         socket_timeout=socket_timeout,
         socket_connect_timeout=socket_timeout,
-        retry=_retry(),
+        retry=_retry(retries),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
         health_check_interval=30,
     )

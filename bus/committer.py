@@ -25,9 +25,9 @@ from pymongo.write_concern import WriteConcern
 
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
 from bus.gathering import gather_from
+from bus.logged import event_document
 from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
 from bus.writes import clashing, duplicate_at, writes_of
-from contracts.envelope import Envelope
 from contracts.types import new_id, now
 
 log = structlog.get_logger(__name__)
@@ -63,24 +63,6 @@ BATCH = Histogram(
     "grid8_commit_units", "Units of work per transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 SECONDS = Histogram("grid8_commit_seconds", "Duration of a commit")
-
-
-def event_document(envelope: Envelope) -> dict[str, Any]:
-    """An event as the log keeps it: its envelope, with the id as ``_id``.
-
-    The committer adds ``logged``, the order of the feed (see feed.py): microseconds since 1970
-    at its transaction, counted up within it.
-    """
-    document = envelope.model_dump(mode="python", exclude_none=True)
-    document["_id"] = document.pop("id")
-    if "role" in document:
-        document["role"] = str(document["role"])
-    return document
-
-
-def logged_event(document: dict[str, Any]) -> Envelope:
-    """The envelope of an event from the log."""
-    return Envelope.model_validate({**document, "id": document["_id"]})
 
 
 async def forget_published(database: Database, ids: Sequence[str]) -> None:

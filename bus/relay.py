@@ -14,8 +14,9 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
-from bus.committer import forget_published, logged_event
+from bus.committer import forget_published
 from bus.documents import EVENTS, INBOX, OUTBOX, Database
+from bus.logged import logged_event
 from bus.publisher import Publisher
 from bus.unit_of_work import inbox_key
 from contracts.envelope import Envelope

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import bson
 from pymongo.read_concern import ReadConcern
 
-from bus.committer import logged_event
 from bus.documents import EVENTS, FEED_ORDER, Database
 from bus.feed.cursor import SEEN_LIMIT, TICK, FeedCursor, Position, digest_of, tick_of
+from bus.logged import logged_event
 from contracts.envelope import Envelope
 from contracts.visibility import is_private
 
@@ -26,6 +28,8 @@ HOLD = 10.0
 """Seconds from ``logged`` until a commit has been seen: the longest life of a transaction
 (transactionLifetimeLimitSeconds, and half of it again until it is enforced), and what clocks
 differ. The committer begins anew what it could not commit in half of it."""
+PAGE_BYTES = 2 * 1024 * 1024
+"""Where a page ends, however many events were asked for; it has one at least."""
 SCAN = 5000
 """Events looked through by one query that filters."""
 ROUNDS = 5
@@ -84,13 +88,15 @@ async def read_feed(
     for _ in range(ROUNDS):
         until = await log.ahead(place)
         size = page.room + len(after.seen) + 1
-        found = await log.between(place, until, size)
-        for document in found:
-            here = (document["logged"], document["_id"])
-            if not page.take(document, here):
-                return page.end(place)
-            place = here
-        if len(found) == size:
+        looked_at = 0
+        async with aclosing(log.between(place, until, size)) as found:
+            async for document in found:
+                here = (document["logged"], document["_id"])
+                if not page.take(document, here):
+                    return page.end(place)
+                place = here
+                looked_at += 1
+        if looked_at == size:
             continue
         if until is None:
             return page.end(max(place, (settled, "")))
@@ -120,6 +126,7 @@ class _Page:
         self._settled = settled
         self._events: list[Envelope] = []
         self._shown: dict[bytes, Position] = {}
+        self._bytes = 0
         self.room = limit
         held = sum(1 for tick in after.seen.values() if tick * TICK >= settled)
         self._unsettled_room = SEEN_LIMIT - held
@@ -134,6 +141,9 @@ class _Page:
             return True
         unsettled = here[0] >= self._settled
         if self.room == 0 or (unsettled and self._unsettled_room <= 0):
+            return False
+        self._bytes += len(bson.encode(document))
+        if self._events and self._bytes > PAGE_BYTES:
             return False
         self.room -= 1
         self._unsettled_room -= unsettled
@@ -173,7 +183,7 @@ class _Log:
 
     async def between(
         self, place: Position, until: Position | None, size: int
-    ) -> list[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The first events behind ``place`` that fit, up to ``until``."""
         query: dict[str, Any] = {**self._behind(place), **self._filter}
         if until is not None:
@@ -181,7 +191,10 @@ class _Log:
             last = [{"logged": {"$lt": until[0]}}, {"_id": {"$lte": until[1]}}]
             query["$and"] = [{"$or": last}]
         found = self._events.find(query).sort(FEED_ORDER).hint(FEED_ORDER)
-        return await found.limit(size).batch_size(size).to_list()
+        # One by one: of large events a page may take only the first few.
+        async with found.limit(size).batch_size(size) as documents:
+            async for document in documents:
+                yield document
 
     def _behind(self, place: Position) -> dict[str, Any]:
         logged, id = place

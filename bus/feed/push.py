@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from bus import streams
 from bus.feed.cursor import CursorExpired
-from bus.feed.log import Wanted
+from bus.feed.log import PAGE_BYTES, Wanted
 from bus.feed.push_cursor import Position, decode, encode, format_id, parse_id
 from bus.paging import CursorInvalid
 from contracts.realtime.errors import CursorInvalid as RealtimeCursorInvalid
@@ -38,6 +38,7 @@ async def read_pushed(
     begin = wanted.begin() // 1000
     place = positions[shard]
     shown: dict[bytes, bytes] = {}
+    size = 0
     address = streams.address_of(org, "org")
     for number in range(ROUNDS):
         entries = await _behind(redis, shard, place)
@@ -47,7 +48,8 @@ async def read_pushed(
             position = parse_id(id)
             fits = position[0] >= begin and _is_to(fields, address) and _takes(wanted, fields)
             if fits and fields[b"id"] not in shown:
-                if len(shown) == limit:
+                size += len(fields[b"event"])
+                if len(shown) == limit or (shown and size > PAGE_BYTES):
                     break
                 shown[fields[b"id"]] = fields[b"event"]
             place = position

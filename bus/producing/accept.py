@@ -8,11 +8,14 @@ the ``causationid``.
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from pymongo.errors import ConnectionFailure, PyMongoError
 from redis.exceptions import RedisError
 
 from bus.committer import Committer, Publication
@@ -28,6 +31,9 @@ log = structlog.get_logger(__name__)
 GROUP = "producers"
 """Under which the inbox remembers what producers have sent (for INBOX_DAYS)."""
 
+CONTENDED_FOR = 4.5
+"""Seconds a write that meets others is tried again: a killed process holds what it was writing
+for as long as MongoDB lets a transaction live."""
 _TRIES = 5
 PUBLISH_LIMIT = 2.0
 """Seconds a producer waits for Redis; its events are durable already."""
@@ -111,14 +117,23 @@ async def _log(
 ) -> _Logged:
     if known is not None:
         return _Logged(envelope.model_copy(update={"id": known}), None)
-    for _ in range(_TRIES):
+    tries, deadline = 0, time.monotonic() + CONTENDED_FOR
+    while tries < _TRIES:
         event = envelope.model_copy(update={"id": new_id("evt"), "causationid": envelope.id})
         unit = UnitOfWork(envelope.model_copy(update={"id": key}), GROUP)
         unit.events.append(event)
         unit.outcome = Outcome(command_id=key, status="succeeded", result={"event": event.id})
         try:
             return _Logged(event, await committer.commit(unit))
+        except PyMongoError as error:
+            # Somebody else is writing the same, or died while doing so.
+            contended = error.has_error_label("TransientTransactionError")
+            away = isinstance(error, ConnectionFailure)
+            if away or not contended or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, not a secret
         except AlreadyHandled:
+            tries += 1
             found = await database[INBOX].find_one({"_id": unit.inbox_key})
             if found is not None:
                 return _Logged(event.model_copy(update={"id": _event_of(found)}), None)
@@ -133,7 +148,9 @@ async def _publish(committer: Committer, publisher: Publisher, written: Sequence
             await publisher.publish([each.event for each in written])
     except (RedisError, OSError) as error:
         # They are in the outbox, from which the relay publishes them.
-        log.warning("published_later", events=len(written), reason=str(error)[:300])
+        log.warning(
+            "published_later", events=len(written), reason=str(error)[:300] or type(error).__name__
+        )
         return
     for each in written:
         if each.publication is not None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from contracts.base import Event
 from contracts.envelope import Envelope
@@ -19,6 +20,8 @@ from contracts.types import Id, now
 
 BATCH_LIMIT = 1000
 """Events in one batch."""
+SIZE_LIMIT = 1024 * 1024
+"""Bytes that one event may have as JSON; every socket that hears it is sent as many."""
 DEPTH = 50
 """Levels of nesting in ``data``; MongoDB takes a hundred."""
 
@@ -70,6 +73,11 @@ def read_events(
     items = document if many else [document]
     if not 1 <= len(items) <= BATCH_LIMIT:
         raise EventsInvalid(f"A batch holds 1 to {BATCH_LIMIT} events, not {len(items)}.")
+    if org is not None:
+        try:
+            _organization(org)
+        except _Wrong as refused:
+            raise EventsInvalid(f"/org: {refused.error.detail}", errors=[refused.error]) from None
     errors: list[FieldError] = []
     envelopes = []
     for index, item in enumerate(items):
@@ -199,9 +207,11 @@ def _when(value: Any) -> datetime:
     try:
         if not isinstance(value, str):
             raise TypeError
-        return _time.validate_python(value)
+        return _time.validate_python(value).astimezone(UTC)
     except (ValueError, TypeError):
         raise _Wrong("/time", "must be an RFC 3339 time with its offset") from None
+    except OverflowError:
+        raise _Wrong("/time", "must be within the years 1 to 9999 in UTC") from None
 
 
 def _media_type(value: Any) -> str:
@@ -231,6 +241,8 @@ def _data(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Wrong("/data", "must be a JSON object")
     _storable(value, "/data", DEPTH)
+    if len(to_json(value)) > SIZE_LIMIT:
+        raise _Wrong("/data", f"must not be larger than {SIZE_LIMIT} bytes as JSON", "too_large")
     return value
 
 

@@ -22,8 +22,8 @@ from prometheus_client import Counter
 
 from bus import streams
 from bus.broker import ensure_groups
-from bus.committer import logged_event
 from bus.documents import EVENTS, INBOX, INBOX_DAYS, OUTBOX, RELAY_STATE, Database
+from bus.logged import logged_event
 from bus.publisher import Publisher
 from bus.recovery.watermark import DOCUMENT, NEVER, Watermark
 from bus.relay import unhandled

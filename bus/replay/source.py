@@ -6,6 +6,7 @@ on from a position is given everything that comes after it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from redis.asyncio import Redis
 
 from bus import streams
 from bus.broker import decode
-from bus.committer import logged_event
 from bus.documents import EVENTS, Database
+from bus.logged import logged_event
 from contracts.envelope import Envelope
 
 Place = Mapping[str, Any]
@@ -31,6 +32,7 @@ class Selection:
     until: datetime
     since: datetime | None = None
     types: tuple[str, ...] = ()
+    """Types, or beginnings of some: ``custom.*``."""
     subjects: tuple[str, ...] = ()
     orgs: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
@@ -40,7 +42,7 @@ class Selection:
         return (
             event.time < self.until
             and (self.since is None or event.time >= self.since)
-            and (not self.types or event.type in self.types)
+            and (not self.types or any(is_of(event.type, each) for each in self.types))
             and (not self.subjects or event.subject in self.subjects)
             and (not self.orgs or event.org in self.orgs)
             and (not self.domains or event.type.partition(".")[0] in self.domains)
@@ -52,8 +54,9 @@ class Selection:
         if self.since is not None:
             time["$gte"] = self.since
         query: dict[str, Any] = {"time": time}
+        if self.types:
+            query["type"] = {"$in": [_as_queried(each) for each in self.types]}
         for name, values in (
-            ("type", self.types),
             ("subject", self.subjects),
             ("org", self.orgs),
         ):
@@ -63,6 +66,15 @@ class Selection:
             pattern = "|".join(self.domains)
             query = {"$and": [query, {"type": {"$regex": rf"^({pattern})\."}}]}
         return query
+
+
+def is_of(type: str, wanted: str) -> bool:
+    """Whether a type is the one wanted, or begins like it: ``corp.*``."""
+    return type == wanted or (wanted.endswith("*") and type.startswith(wanted[:-1]))
+
+
+def _as_queried(wanted: str) -> str | re.Pattern[str]:
+    return re.compile(f"^{re.escape(wanted[:-1])}") if wanted.endswith("*") else wanted
 
 
 class Source(Protocol):

@@ -41,14 +41,28 @@ class Servers:
     database: Database
 
 
+IMPATIENT = 3.0
+"""Seconds that who only looks waits for Redis."""
+
+
 @asynccontextmanager
-async def servers() -> AsyncIterator[Servers]:
-    """Connect, and let secrets be opened where the keys are set."""
+async def servers(*, impatient: bool = False) -> AsyncIterator[Servers]:
+    """Connect, and let secrets be opened where the keys are set.
+
+    Who is ``impatient`` is told within seconds when Redis does not answer; others outlive its
+    restart.
+    """
     given = configured()
     logs.configure(given.logs.model_copy(update={"level": "warning"}), process="grid8")
     if given.secrets.keys:
         use_secrets(given)
-    redis = connect(given.redis.url, max_connections=8, socket_timeout=given.redis.socket_timeout)
+    timeout = IMPATIENT if impatient else given.redis.socket_timeout
+    redis = connect(
+        given.redis.url,
+        max_connections=8,
+        socket_timeout=timeout,
+        retries=0 if impatient else 6,
+    )
     client, database = mongo.connect(given.mongo)
     try:
         yield Servers(given, redis, database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -179,6 +180,8 @@ def edit(id: str, data: Path | None, as_json: bool) -> None:
     if data is not None:
         with click.open_file(str(data), "rb") as file:
             text = file.read()
+    elif not sys.stdin.isatty() and not (os.environ.get("VISUAL") or os.environ.get("EDITOR")):
+        raise click.ClickException("There is no terminal to edit in: give the data by --data.")
     else:
         text = (click.edit(before, extension=".json") or before).encode()
     try:

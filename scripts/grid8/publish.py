@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +18,9 @@ from bus.publisher import Publisher
 from contracts.envelope import Envelope
 from scripts.grid8.connections import run, servers
 from scripts.grid8.json_input import JsonRefused, parse_json
+
+CLOSING = 1.0
+"""Seconds that Redis is given to take what it has not taken."""
 
 
 @click.command()
@@ -58,4 +63,7 @@ async def _publish(envelopes: Sequence[Envelope]) -> list[Accepted]:
             return await produce(committer, publisher, here.database, envelopes)
         finally:
             await committer.close()
-            await publisher.pipeline.close()
+            # What has not been sent by now is in the outbox.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING):
+                    await publisher.pipeline.close()

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bus.documents import REPLAYS
 from bus.replay import run as replays
-from bus.replay.source import Log, Selection, Source, Streams
+from bus.replay.source import Log, Selection, Source, Streams, is_of
 from contracts.types import new_id, now, rfc3339
 from handlers.topology import GROUPS, PUBLISHED, reactions_of, reads
 from scripts.grid8.connections import Servers, operator, run, servers
@@ -31,7 +31,12 @@ _INTERRUPTED = 130
 @click.option("--reaction", default="", help="Only this reaction of the group, by its name.")
 @click.option("--since", type=Since(), help="Not before: a time, or 90s, 30m, 2h, 1d ago.")
 @click.option("--until", type=Since(), help="Before: likewise; default: now.")
-@click.option("--type", "types", multiple=True, help="Only of this wire type.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    help="Only of this wire type, or those that begin so: custom.*",
+)
 @click.option("--subject", "subjects", multiple=True, help="Only about what has this id.")
 @click.option("--org", "orgs", multiple=True, help="Only of this organization.")
 @click.option(
@@ -56,13 +61,15 @@ def replay(
 
     Each event is applied once per replay; the events about one subject in their order.
     Documents are changed. What the reactions emit, send or do outside is dropped, unless
-    --with-effects is given. Ctrl-C stops it; --resume goes on where it stopped. Each replay is
+    --with-effects is given; then what it emits, and what the notifier shows, has new ids. Ctrl-C stops it; --resume goes on where it stopped. Each replay is
     recorded in the collection replays, with who began it.
     """
     if (group is None) == (resume is None):
         raise click.UsageError("Name either --group or --resume.")
     if resume is not None and any(chosen.values()):
         raise click.UsageError("What is replayed was chosen when it was begun.")
+    if chosen["since"] and chosen["until"] and chosen["since"] >= chosen["until"]:
+        raise click.UsageError("--since is not before --until: nothing lies between.")
     if group is not None:
         chosen["types"] = _types(group, chosen["reaction"], chosen["types"])
         if group == "notifier" and not chosen["with_effects"] and not dry_run:
@@ -86,11 +93,12 @@ def _types(group: str, reaction: str, types: Sequence[str]) -> tuple[str, ...]:
         raise click.UsageError(f"{group} has no reaction {reaction}; it has {names}.")
     wanted = {wire for wire, name in known.items() if reaction in ("", name)}
     for wire in types:
-        if wire not in wanted:
+        if not any(is_of(each, wire) for each in wanted):
             raise click.UsageError(
                 f"{reaction or group} does not react to {wire}, only to {', '.join(sorted(wanted))}."
             )
-    return tuple(types) or tuple(sorted(wanted))
+    chosen = {each for each in wanted if any(is_of(each, wire) for wire in types)}
+    return tuple(sorted(chosen if types else wanted))
 
 
 async def _replay(

@@ -57,12 +57,12 @@ async def _report() -> list[dict[str, object]]:
 
 
 async def _look_once() -> list[StreamReport]:
-    async with servers() as here:
+    async with servers(impatient=True) as here:
         return await _look_twice(here)
 
 
 async def _live(console: Console) -> None:
-    async with servers() as here:
+    async with servers(impatient=True) as here:
         inspector = _inspector(here)
         reports = await inspector.look()
         with Live(console=console, auto_refresh=False) as live:

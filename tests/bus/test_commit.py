@@ -12,8 +12,9 @@ from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from bus import committer
-from bus.committer import Committer, event_document, logged_event
+from bus.committer import Committer
 from bus.documents import EVENTS, INBOX, OUTBOX
+from bus.logged import event_document, logged_event
 from bus.outages import is_outage
 from bus.unit_of_work import AlreadyHandled, Conflict, UnitOfWork, check_revision
 from contracts.errors import RevisionMismatch

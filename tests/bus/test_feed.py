@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.committer import event_document
 from bus.documents import EVENTS, ensure_bus_indexes
 from bus.feed import cursor as feed_cursor
 from bus.feed import log as feed
 from bus.feed.cursor import SEEN_LIMIT, FeedCursor, decode, digest_of, tick_of
 from bus.feed.log import Wanted, read_feed
+from bus.logged import event_document
 from bus.paging import CursorInvalid
 from contracts.envelope import Envelope
 from contracts.types import new_id, now
@@ -336,3 +336,19 @@ def test_no_text_makes_the_decoder_fail_otherwise(text: str) -> None:
         assert decode(text).encode() == text
     except CursorInvalid:
         return
+
+
+async def test_a_page_of_large_events_ends_early_and_the_next_goes_on(bus: Bus) -> None:
+    large = [envelope(number, data={"text": "x" * 900_000}) for number in range(7)]
+    ids = await log(bus, *large, logged=clock() - AGES)
+    ids += await log(bus, *[envelope(9, data={"text": "x" * 900_000}) for _ in range(3)])
+    seen: list[str] = []
+    cursor = FeedCursor()
+    pages = []
+    while len(seen) < len(ids):
+        events, cursor = await read_feed(bus.database, ORG, cursor, limit=200, wanted=Wanted())
+        assert events, f"{len(seen)} of {len(ids)}"
+        pages.append(len(events))
+        seen += [each.id for each in events]
+    assert seen == ids
+    assert max(pages) == 2

@@ -129,6 +129,26 @@ def test_a_batch_is_neither_empty_nor_endless() -> None:
     assert wrong([event()] * (BATCH_LIMIT + 1)) == {}
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-12:00"])
+def test_a_time_that_no_calendar_has_in_utc_is_refused(time: str) -> None:
+    assert "years" in wrong(event(time=time))["/time"]
+
+
+def test_a_time_is_kept_in_utc() -> None:
+    (read,) = read_events(event(time="0001-01-01T23:59:00+23:59"))
+    assert read.time.isoformat() == "0001-01-01T00:00:00+00:00"
+
+
+def test_an_event_is_not_larger_than_every_socket_should_bear() -> None:
+    read_events(event(data={"a": "x" * 1_000_000}))
+    assert "larger" in wrong(event(data={"a": "x" * 1_100_000}))["/data"]
+
+
+@pytest.mark.parametrize("org", ["", "zzz", "org_x/..", "*"])
+def test_what_cannot_be_an_organization_is_refused_whoever_names_it(org: str) -> None:
+    assert "/org" in wrong(event(org=None), org=org, by_operator=True)
+
+
 def test_data_is_not_nested_without_end() -> None:
     deep: Any = 1
     for _ in range(DEPTH + 2):

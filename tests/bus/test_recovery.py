@@ -12,8 +12,8 @@ import pytest
 from bus import streams
 from bus.accepted import Accepted, Waiting, settle
 from bus.broker import decode, ensure_groups
-from bus.committer import event_document
 from bus.documents import EVENTS, INBOX, OUTBOX, RELAY_STATE, ensure_bus_indexes
+from bus.logged import event_document
 from bus.outcomes import find_outcome
 from bus.publisher import Publisher
 from bus.recovery.epoch import Readers, Recovery

@@ -16,9 +16,9 @@ from beanie import init_beanie
 
 from bus import streams
 from bus.broker import make_broker
-from bus.committer import event_document
 from bus.documents import EVENTS, INBOX, OUTBOX, REPLAYS
 from bus.handling import Handler, Policy
+from bus.logged import event_document
 from bus.replay.lane import Again, Redrive, ReplayHandling, feed
 from bus.replay.run import NotHandled, Progress, Replay, waves
 from bus.replay.source import Log, Selection, Source, Streams
@@ -521,3 +521,22 @@ def test_a_replay_that_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> 
 
     result = CliRunner().invoke(replay, arguments)
     assert result.exit_code == 2, result.output
+
+
+async def test_a_beginning_of_types_chooses_all_that_begin_so(bus: Bus) -> None:
+    names = ("custom.price.changed", "custom.stock.changed", "customs.paid", "probe.thing.made")
+    events = [
+        things(1)[0].model_copy(update={"id": f"evt_{number}", "type": type})
+        for number, type in enumerate(names)
+    ]
+    await bus.database[EVENTS].insert_many([event_document(each) for each in events])
+    until_now = now() + timedelta(minutes=1)
+    for wanted, found in (
+        (("custom.*",), names[:2]),
+        (("custom.stock.*", "probe.thing.made"), (names[1], names[3])),
+        (("*",), names),
+        (("price.*",), ()),
+    ):
+        selection = Selection(until_now, types=wanted)
+        assert set(await Log(bus.database, selection).count()) == set(found)
+        assert [each.type for each in events if selection.takes(each)] == list(found)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bus import streams, worker
 from bus.broker import FIELD, encode, ensure_group, make_broker
 from bus.replay.lane import Redrive, ReplayHandling, feed
+from bus.tasks import end
 from bus.trim import forget_consumers, trim
 from bus.unit_of_work import UnitOfWork
 from bus.worker import Lane, Worker
@@ -167,9 +168,18 @@ async def test_trimming_beside_readers_that_come_and_go_takes_nothing_from_them(
             await forget_consumers(bus.redis, EVENT_STREAM, silent=0)
 
     trimming = asyncio.create_task(trims())
-    await asyncio.wait_for(asyncio.gather(write(), *(read(group) for group in GROUPS)), 60)
-    trimming.cancel()
-    await asyncio.gather(trimming, return_exceptions=True)
+    working = [asyncio.create_task(each) for each in (write(), *map(read, GROUPS))]
+    try:
+        finished, late = await asyncio.wait(
+            working, timeout=80, return_when=asyncio.FIRST_EXCEPTION
+        )
+        failed = [each for each in finished if each.exception() is not None]
+        for each in failed:
+            each.result()
+        counts = {group: len(ids) for group, ids in got.items()}
+        assert not late, f"of {len(added)} added they have read {counts}, {dropped} are trimmed"
+    finally:
+        await end(trimming, *working)
     for group, ids in got.items():
         assert ids == set(added), group
     assert dropped > total / 2
