@@ -16,6 +16,9 @@ KILLS = 4
 SENT = 240
 
 
+pytestmark = pytest.mark.slow  # test_kills and test_sigterm do it to every role
+
+
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningStack]:
     async with fault_stack(

@@ -119,7 +119,7 @@ async def test_what_redis_refuses_is_answered_503_and_done_when_it_takes_writes_
 @pytest.mark.parametrize(
     "seconds",
     [
-        10,
+        pytest.param(10, marks=pytest.mark.slow),
         # Longer than a connection waits for an answer.
         pytest.param(25, marks=pytest.mark.slow),
     ],

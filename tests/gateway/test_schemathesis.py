@@ -116,6 +116,7 @@ async def configuration(api: Api, tenant: Tenant) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_the_gateway_does_what_its_document_says(
     api: Api, stack: RunningStack, tmp_path: Path
