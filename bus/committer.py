@@ -42,7 +42,7 @@ TRIES_OF_PARTS = 2
 
 
 COMMIT_WITHIN = 5.0
-"""Seconds from ``logged`` to the commit; the feed settles what is older than 10 (feed.HOLD)."""
+"""Seconds from ``logged`` to the commit; the feed settles what is older than 10 (HOLD in feed/log.py)."""
 
 
 class _Contended(Exception):

@@ -12,7 +12,7 @@ SECONDS = 6.0
 
 
 class patience(Within):  # noqa: N801 - reads as what it does: with patience()
-    """Raise DependencyDown when what is inside has not been done in time."""
+    """Raise DependencyDown when what is inside has not been done in time, or says so itself."""
 
     __slots__ = ()
 
@@ -29,3 +29,5 @@ class patience(Within):  # noqa: N801 - reads as what it does: with patience()
             super().__exit__(kind, error, trace)
         except TimeoutError as late:
             raise DependencyDown(retry_after=5) from late
+        if isinstance(error, TimeoutError):
+            raise DependencyDown(retry_after=5) from error

@@ -2,7 +2,7 @@
 
 The order is ``logged``, a time read inside of each transaction. Transactions commit in another
 order, but each within HOLD seconds of that time. So what is older is settled and shown by
-position; what is younger is shown at once, and the cursor remembers what was (feed_cursor.py).
+position; what is younger is shown at once, and the cursor remembers what was (cursor.py).
 """
 
 from __future__ import annotations

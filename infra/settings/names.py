@@ -20,10 +20,9 @@ class SettingUnknown(Exception):
     """A variable that begins like a setting, and is none."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        (nearest,) = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-        super().__init__(
-            f"{name} is no setting; did you mean {nearest}? (grid8 env lists every setting.)"
-        )
+        nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+        hint = f"; did you mean {nearest[0]}?" if nearest else "."
+        super().__init__(f"{name} is no setting{hint} (grid8 env lists every setting.)")
 
 
 def names_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -195,7 +195,7 @@ async def quick_worker(
     async def nothing(_: Any, __: UnitOfWork) -> None:
         return None
 
-    async def see(_: Envelope) -> None:
+    async def see(_: Sequence[Envelope]) -> None:
         return None
 
     again = ReplayHandling(

@@ -18,7 +18,7 @@ from scripts.grid8.doctor.finding import Finding
 from scripts.grid8.env import without_password
 
 TRANSACTION_LIMIT = 6
-"""Seconds; MongoDB takes half of it again to enforce it, and the feed waits for 10 (bus/feed.py)."""
+"""Seconds; MongoDB takes half of it again to enforce it, and the feed waits for 10 (bus/feed/log.py)."""
 
 _PATIENCE = 5.0
 _DURABLE = {
