@@ -14,4 +14,6 @@ import contracts.corp.commands
 import contracts.corp.errors
 import contracts.corp.events
 import contracts.corp.views
+import contracts.mail.commands
+import contracts.mail.events
 import contracts.realtime.errors  # noqa: F401 - imported to be declared

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from contracts.actor import Actor
 from contracts.base import Command, Contract, Event, Message
-from contracts.permissions import Role
+from contracts.permissions import Permission, Role
 from contracts.types import Instant, derived_id, new_id, now
 
 
@@ -32,9 +32,16 @@ class Envelope(Contract):
     data: dict[str, Any]
 
     org: str | None = Field(None, description="Organization the message belongs to.")
-    actor: str | None = Field(None, description="User who caused it.")
-    role: Role | None = Field(None, description="The actor's role in the organization.")
+    actor: str | None = Field(None, description="User, or API key, who caused it.")
+    role: Role | None = Field(None, description="The actor's role in the organization or brand.")
     session: str | None = Field(None, description="The actor's session.")
+    scopes: tuple[Permission, ...] | None = Field(
+        None, description="What an API key may; only in commands."
+    )
+    impersonator: str | None = Field(
+        None, description="Platform admin who acted in the actor's name."
+    )
+    address: str | None = Field(None, description="IP address the request came from.")
     correlationid: str | None = Field(None, description="Request that started the chain.")
     causationid: str | None = Field(None, description="Message that caused this one.")
     traceparent: str | None = Field(None, description="W3C trace context.")
@@ -53,6 +60,7 @@ class Envelope(Contract):
         causationid: str | None = None,
         traceparent: str | None = None,
         replyto: str | None = None,
+        address: str | None = None,
     ) -> Self:
         """Wrap a command. Secrets in it are sealed by the dump."""
         return cls(
@@ -66,6 +74,9 @@ class Envelope(Contract):
             actor=actor.user if actor else None,
             role=actor.role if actor else None,
             session=actor.session if actor else None,
+            scopes=_scopes(actor),
+            impersonator=actor.impersonator if actor else None,
+            address=address,
             correlationid=correlationid,
             causationid=causationid,
             traceparent=traceparent,
@@ -114,6 +125,9 @@ class Envelope(Contract):
             actor=self.actor,
             role=self.role,
             session=self.session,
+            scopes=self.scopes if isinstance(message, Command) else None,
+            impersonator=self.impersonator,
+            address=self.address,
             correlationid=self.correlationid or self.id,
             causationid=self.id,
             traceparent=self.traceparent,
@@ -123,8 +137,19 @@ class Envelope(Contract):
         """The actor of the message; None when nobody was signed in."""
         if self.actor is None:
             return None
-        return Actor(user=self.actor, session=self.session, org=self.org, role=self.role)
+        return Actor(
+            user=self.actor,
+            session=self.session,
+            org=self.org,
+            role=self.role,
+            scopes=None if self.scopes is None else frozenset(self.scopes),
+            impersonator=self.impersonator,
+        )
 
     def wire(self) -> bytes:
         """The structured JSON form, without absent attributes."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+def _scopes(actor: Actor | None) -> tuple[Permission, ...] | None:
+    return None if actor is None or actor.scopes is None else tuple(sorted(actor.scopes))

@@ -8,7 +8,7 @@ from contracts.envelope import Envelope
 
 assert contracts.catalog, "every contract must be declared before `private` is looked up"
 
-HIDDEN = {"replyto", "role", "session", "traceparent"}
+HIDDEN = {"address", "replyto", "role", "scopes", "session", "traceparent"}
 """Attributes that are none of a client's business."""
 
 

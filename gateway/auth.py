@@ -13,7 +13,7 @@ from contracts.corp.errors import OrganizationNotFound
 from contracts.permissions import Permission
 from gateway.errors import SessionEnded, TokenMissing, TokenRefused
 from gateway.table import Access, Allow
-from handlers.corp.queries import find_role
+from handlers.authority import find_authority
 from infra.sessions import SessionStore
 from infra.tokens import KeyRing, TokenInvalid
 
@@ -41,10 +41,9 @@ class Authenticator:
         if not isinstance(allow, Permission):
             return Actor(user=user, session=session)
         org = request.match_info["org"]
-        role = await find_role(Actor(user=user), org)
-        if role is None:
+        actor = await find_authority(Actor(user=user, session=session), org)
+        if actor is None:
             raise OrganizationNotFound()
-        actor = Actor(user=user, session=session, org=org, role=role)
         actor.require(allow)
         return actor
 

@@ -157,6 +157,7 @@ async def _send(
         correlationid=request["id"],
         traceparent=traceparent_of(request),
         replyto=None if later else gateway.replies.channel,
+        address=request["address"],
     )
     publisher = gateway.context.publisher
     try:

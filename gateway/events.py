@@ -76,6 +76,8 @@ def _attributed(envelope: Envelope, request: web.Request, actor: Actor) -> Envel
             "actor": actor.user,
             "role": actor.role,
             "session": actor.session,
+            "impersonator": actor.impersonator,
+            "address": request["address"],
             "correlationid": envelope.correlationid or request["id"],
             "traceparent": envelope.traceparent or traceparent_of(request),
         }

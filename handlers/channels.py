@@ -6,7 +6,6 @@ The notifier is given this table, because no domain imports another.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from contracts.actor import Actor
@@ -14,7 +13,8 @@ from contracts.corp.errors import OrganizationNotFound
 from contracts.permissions import Permission
 from contracts.realtime.errors import ChannelUnknown
 from handlers.asset.queries import get_asset_status
-from handlers.corp.queries import find_role, get_project
+from handlers.authority import find_authority
+from handlers.corp.queries import get_project
 
 Authorise = Callable[[Actor, str], Awaitable[None]]
 
@@ -31,10 +31,9 @@ async def authorise(actor: Actor, channel: str) -> None:
     ``actor`` names user, session and organization; the role is looked up, so that the answer
     is of this instant. Channels: ``org``, ``me``, ``project:{id}``, ``asset:{id}``.
     """
-    role = await find_role(actor, actor.tenant)
-    if role is None:
+    member = await find_authority(actor, actor.tenant)
+    if member is None:
         raise OrganizationNotFound()
-    member = replace(actor, role=role)
     member.require(Permission.REALTIME_SUBSCRIBE)
     if channel in ("org", "me"):
         return

@@ -20,7 +20,7 @@ from infra.embedded.ports import free_port
 from infra.embedded.running import RunningStack
 from infra.embedded.supervisor import Say
 
-DOMAINS = ("auth", "corp", "asset")
+DOMAINS = ("auth", "corp", "asset", "mail")
 """Domains that have a worker of their own."""
 
 _SERVERS, _PREPARE, _GRID8 = range(3)  # start stages

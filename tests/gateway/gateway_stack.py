@@ -22,7 +22,7 @@ T = TypeVar("T")
 ORIGIN = "https://studio.example"
 SMALL_LIMIT = 100_000
 """Bytes that the second gateway takes as an upload."""
-ROLES = ("auth", "corp", "asset", "relay")
+ROLES = ("auth", "corp", "asset", "mail", "relay")
 
 QUICK = {
     "GRID8_AUTH__BCRYPT_COST": "4",

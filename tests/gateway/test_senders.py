@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from contracts.types import Id, derived_id, made_at, new_id, now
 from gateway.senders import Senders
 
-DOMAINS = ("auth", "corp", "asset")
+DOMAINS = ("auth", "corp", "asset", "mail")
 KEYS = [bytes([number]) * 32 for number in range(3)]
 
 

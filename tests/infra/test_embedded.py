@@ -208,14 +208,28 @@ def test_the_whole_stack_is_described_with_ports_of_its_own(tmp_path: Path) -> N
     stack.layout.create()
     described = {process.name: process for process in stack.processes()}
     assert list(described) == [
-        *("valkey", "mails", "prepare", "gateway", "worker-auth", "worker-corp", "worker-asset"),
+        *(
+            "valkey",
+            "mails",
+            "prepare",
+            "gateway",
+            "worker-auth",
+            "worker-corp",
+            "worker-asset",
+            "worker-mail",
+        ),
         *("notifier", "relay"),
     ]
     ops = [described[name].env["GRID8_OPS__PORT"] for name in stack.ops_ports]
-    assert len(set(ops)) == 4
+    assert len(set(ops)) == 5
     assert {described[name].env["GRID8_OPS__PORT"] for name in ("gateway", "notifier")} == {"-1"}
     stages = {name: process.stop_stage for name, process in described.items()}
-    assert stages["worker-auth"] == stages["worker-corp"] == stages["worker-asset"]
+    assert (
+        stages["worker-auth"]
+        == stages["worker-corp"]
+        == stages["worker-asset"]
+        == stages["worker-mail"]
+    )
     order = ["gateway", "worker-corp", "relay", "notifier", "mails", "valkey"]
     assert [stages[name] for name in order] == sorted({stages[name] for name in order})
     assert described["gateway"].env["GRID8_STORE__FOLDER"] == str(tmp_path / "objects")

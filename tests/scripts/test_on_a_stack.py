@@ -25,7 +25,7 @@ from infra.embedded.running import RunningStack
 from tests.faults.harness import Caller, Load, Stores, fault_stack, stores_of, until
 
 DASHBOARD = ROOT / "infra" / "deploy" / "grafana" / "grid8.json"
-WORKERS = ("worker-auth", "worker-corp", "worker-asset", "relay")
+WORKERS = ("worker-auth", "worker-corp", "worker-asset", "worker-mail", "relay")
 
 ONLY_AFTER_A_FAULT = {
     "grid8_recovered_total",

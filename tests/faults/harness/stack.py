@@ -57,7 +57,15 @@ async def stores_of(stack: RunningStack) -> AsyncIterator[Stores]:
         await client.close()
 
 
-PROCESSES = ("gateway", "worker-auth", "worker-corp", "worker-asset", "notifier", "relay")
+PROCESSES = (
+    "gateway",
+    "worker-auth",
+    "worker-corp",
+    "worker-asset",
+    "worker-mail",
+    "notifier",
+    "relay",
+)
 """Those of our own: what is left of a stack without its servers."""
 
 

@@ -8,15 +8,8 @@ from pathlib import Path
 import pytest
 
 from contracts import sealed
-from contracts.auth.commands import (
-    OpenSession,
-    RefreshSession,
-    RegisterUser,
-    RevokeSession,
-    RevokeSessions,
-    UpdateProfile,
-)
-from handlers.auth.handlers import AuthHandlers
+from handlers.auth.handlers import Accounts, Sessions
+from handlers.auth.worker import commands_of
 from infra.passwords import Passwords
 from infra.sessions import SessionStore
 from infra.settings import AuthSettings
@@ -28,11 +21,9 @@ from tests.bus.desk import Desk, desk
 class Auth(Desk):
     """Auth's desk, and what its handlers use."""
 
-    handlers: AuthHandlers
-
-    @property
-    def sessions(self) -> SessionStore:
-        return self.handlers.sessions
+    sessions: SessionStore
+    passwords: Passwords
+    keys: KeyRing
 
 
 @pytest.fixture(scope="session")
@@ -54,15 +45,11 @@ async def auth(
     passwords = Passwords(auth_settings.bcrypt_cost)
     async with desk("auth", {}, mongo_url=mongo_url, redis_url=redis_url, logical=3) as made:
         sessions = SessionStore(made.redis, os.urandom(32), idle=3600, absolute=86400, grace=30)
-        handlers = AuthHandlers(passwords, sessions, KeyRing(auth_settings), auth_settings)
-        table = {
-            RegisterUser: handlers.register_user,
-            UpdateProfile: handlers.update_profile,
-            OpenSession: handlers.open_session,
-            RefreshSession: handlers.refresh_session,
-            RevokeSession: handlers.revoke_session,
-            RevokeSessions: handlers.revoke_sessions,
-        }
+        keys = KeyRing(auth_settings)
+        table = commands_of(
+            Accounts(passwords),
+            Sessions(passwords, sessions, keys, auth_settings),
+        )
         made.handling.table.update(table)
         made.handling._wires.update({(c.wire, c.wire_version): c for c in table})
         yield Auth(
@@ -72,6 +59,8 @@ async def auth(
             made.publisher,
             made.committer,
             made.handling,
-            handlers,
+            sessions,
+            passwords,
+            keys,
         )
     passwords.close()

@@ -53,7 +53,7 @@ async def signed_in(auth: Auth) -> tuple[Actor, str]:
     if await User.find_one({"email": EMAIL}) is None:
         await auth.do(registering())
     tokens = await auth.do(signing_in())
-    claims = auth.handlers.keys.verify(unseal(tokens["access_token"]))
+    claims = auth.keys.verify(unseal(tokens["access_token"]))
     return Actor(user=claims.user, session=claims.session), unseal(tokens["refresh_token"])
 
 

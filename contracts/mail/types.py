@@ -1,0 +1,19 @@
+"""Field types of mail."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class MailTemplate(StrEnum):
+    """Which mail it is. What each is given is said where its text is: handlers/mail/templates."""
+
+    VERIFY_ADDRESS = "verify_address"
+    ADDRESS_TAKEN = "address_taken"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a name, not a secret
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - as above
+    NEW_DEVICE = "new_device"
+    SESSION_STOLEN = "session_stolen"
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
+    ACCOUNT_SUSPENDED = "account_suspended"
+    INVITATION = "invitation"

@@ -1,0 +1,51 @@
+"""Routes of accounts, sessions and keys."""
+
+from __future__ import annotations
+
+from contracts.auth.commands import (
+    OpenSession,
+    RefreshSession,
+    RegisterUser,
+    RevokeSession,
+    RevokeSessions,
+    UpdateProfile,
+)
+from contracts.auth.views import RegistrationView, TokensView, UserView
+from gateway.identity import (
+    KeySetView,
+    SessionsView,
+    get_jwks,
+    get_me,
+    get_sessions,
+    user_view,
+)
+from gateway.table import Access, Route, command, custom
+
+PUBLIC, SIGNED_IN = Access.PUBLIC, Access.SIGNED_IN
+
+
+IDENTITY: list[Route] = [
+    command(
+        "POST",
+        "/v1/auth/register",
+        RegisterUser,
+        allow=PUBLIC,
+        answers=RegistrationView,
+        status=202,
+    ),
+    command("POST", "/v1/auth/sessions", OpenSession, allow=PUBLIC, answers=TokensView, status=201),
+    command(
+        "POST",
+        "/v1/auth/sessions/refresh",
+        RefreshSession,
+        allow=PUBLIC,
+        answers=TokensView,
+        status=201,
+    ),
+    custom("GET", "/v1/auth/sessions", get_sessions, allow=SIGNED_IN, answers=SessionsView),
+    command("DELETE", "/v1/auth/sessions", RevokeSessions, allow=SIGNED_IN),
+    command("DELETE", "/v1/auth/sessions/{session}", RevokeSession, allow=SIGNED_IN),
+    custom("GET", "/v1/me", get_me, allow=SIGNED_IN, answers=UserView),
+    command("PATCH", "/v1/me", UpdateProfile, allow=SIGNED_IN, answers=UserView, present=user_view),
+    custom("GET", "/.well-known/jwks.json", get_jwks, allow=PUBLIC, answers=KeySetView),
+]

@@ -1,0 +1,42 @@
+"""Routes of events, commands and realtime tickets."""
+
+from __future__ import annotations
+
+from contracts.permissions import Permission
+from gateway.events import MEDIA, AcceptedEvents, publish_events
+from gateway.feed import EventFeed, FeedParameters, list_events
+from gateway.realtime import TicketView, create_ticket
+from gateway.status import CommandView, get_command
+from gateway.table import Access, Route, custom
+
+SIGNED_IN = Access.SIGNED_IN
+ORG = "/v1/orgs/{org}"
+
+REALTIME: list[Route] = [
+    custom(
+        "POST",
+        ORG + "/events",
+        publish_events,
+        allow=Permission.EVENTS_WRITE,
+        answers=AcceptedEvents,
+        status=202,
+        media=MEDIA,
+    ),
+    custom(
+        "GET",
+        ORG + "/events",
+        list_events,
+        allow=Permission.EVENTS_READ,
+        answers=EventFeed,
+        parameters=FeedParameters,
+    ),
+    custom("GET", "/v1/commands/{command}", get_command, allow=SIGNED_IN, answers=CommandView),
+    custom(
+        "POST",
+        ORG + "/realtime/tickets",
+        create_ticket,
+        allow=Permission.REALTIME_SUBSCRIBE,
+        answers=TicketView,
+        status=201,
+    ),
+]
