@@ -5,6 +5,8 @@ from __future__ import annotations
 from pymongo import ASCENDING, IndexModel
 
 from bus.documents import Aggregate
+from contracts.permissions import PlatformRole
+from contracts.types import Instant
 
 
 class User(Aggregate):
@@ -14,6 +16,8 @@ class User(Aggregate):
     name: str
     password_hash: str
     verified: bool = False
+    suspended_at: Instant | None = None
+    platform_role: PlatformRole | None = None
 
     class Settings:
         name = "users"
