@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import nullcontext
 from typing import Any
@@ -15,12 +16,12 @@ from bus.accepted import Waiting
 from bus.deadlines import Within
 from bus.middleware import current_traceparent
 from bus.paging import Cursor
-from bus.publisher import stream_of
+from bus.publisher import added, stream_of
 from bus.replies import Outcome
 from contracts.actor import Actor
 from contracts.base import Command
 from contracts.envelope import Envelope
-from contracts.errors import Failure
+from contracts.errors import ErrorKind, Failure
 from contracts.sealed import OPEN, REVEAL
 from gateway.errors import (
     CommandLost,
@@ -37,6 +38,7 @@ from gateway.table import Route, has_secrets
 from infra.problems import MEDIA_TYPE, STATUS, problem_body
 
 SOURCE = "/grid8/gateway"
+_LATER = (STATUS[ErrorKind.RATE_LIMITED], STATUS[ErrorKind.UNAVAILABLE])
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -136,7 +138,11 @@ async def carry_out(
         answer.body = view.model_dump(mode="json")
     if claim is not None:
         with patience():
-            await gateway.idempotency.answered(claim, answer)
+            if answer.status in _LATER:
+                # Nothing was done, and the same request may be made again: with the same key.
+                await gateway.idempotency.release(claim)
+            else:
+                await gateway.idempotency.answered(claim, answer)
     return render(request, route, answer)
 
 
@@ -156,11 +162,15 @@ async def _send(
         id=id,
         correlationid=request["id"],
         traceparent=traceparent_of(request),
-        replyto=None if later else gateway.replies.channel,
+        replyto=None if later or route.silent else gateway.replies.channel,
         address=request["address"],
     )
     publisher = gateway.context.publisher
     try:
+        if route.silent:
+            with patience():
+                await publisher.execute_durably(added(envelope))
+            return _silent_answer(route, command)
         if later:
             assert actor is not None
             with patience():
@@ -198,6 +208,12 @@ def traceparent_of(request: web.Request) -> str | None:
     return current_traceparent() or (given if _TRACEPARENT.fullmatch(given) else None)
 
 
+def _silent_answer(route: Route, command: Command) -> Answer:
+    assert route.answers is not None
+    given = {name: getattr(command, name) for name in route.answers.model_fields}
+    return Answer(route.status, {}, route.answers(**given).model_dump(mode="json"))
+
+
 def _accepted(id: str, headers: dict[str, str] | None = None) -> Answer:
     url = f"/v1/commands/{id}"
     return Answer(202, {"Location": url, **(headers or {})}, {"command_id": id, "status_url": url})
@@ -225,7 +241,10 @@ def _answer_of(outcome: Outcome, route: Route, request: web.Request) -> Answer:
 
 def failed_answer(failure: Failure, request_id: str) -> Answer:
     """The answer that tells of a failure."""
-    return Answer(STATUS[failure.kind], {}, problem_body(failure, request_id), problem=True)
+    headers = {}
+    if failure.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(failure.retry_after))
+    return Answer(STATUS[failure.kind], headers, problem_body(failure, request_id), problem=True)
 
 
 def render(

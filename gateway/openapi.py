@@ -32,6 +32,7 @@ _STATUS_TEXT = {
     "415": "Media type not supported",
     "416": "Range outside of the file",
     "422": "Not valid",
+    "429": "Too many; see Retry-After",
     "503": "A dependency is down; try again",
 }
 
@@ -233,6 +234,8 @@ def _refusals(route: Route) -> list[str]:
         found += ["409", "413", "415"]
     if "if_match" in route.injected.values():
         found.append("412")
+    if route.contract is not None and route.contract.domain() == "auth":
+        found.append("429")
     return sorted(found)
 
 

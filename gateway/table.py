@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, cached_property
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, create_model
@@ -58,6 +58,9 @@ class Route:
     revised: bool = True
     """Whether the revision tells of every change in the answer: in it is no URL that expires
     and nothing of the caller's own. Else a GET is never answered 304."""
+    silent: bool = False
+    """Whether it is answered as soon as the command is durable, from the command's own fields:
+    neither the answer nor the time it takes can tell what came of it."""
 
     @cached_property
     def in_path(self) -> list[str]:
@@ -110,6 +113,7 @@ def command(
     location: str | None = None,
     present: Present | None = None,
     references: Mapping[str, Reference] | None = None,
+    silent: bool = False,
 ) -> Route:
     """A request that becomes a command. ``location`` is formatted with the answer's fields."""
     return Route(
@@ -125,6 +129,7 @@ def command(
         location=location,
         present=present,
         references=references or {},
+        silent=silent,
     )
 
 
@@ -189,10 +194,14 @@ def has_secrets(view: type[BaseModel] | None) -> bool:
     """Whether a view carries sealed fields, to be revealed to its addressee only."""
     if view is None:
         return False
-    return any(
-        get_origin(info.annotation) is Sealed or info.annotation is Sealed
-        for info in view.model_fields.values()
-    )
+    return any(_holds_secret(info.annotation) for info in view.model_fields.values())
+
+
+def _holds_secret(annotation: Any) -> bool:
+    """Whether it is a sealed type, or one of such, as in ``tuple[Sealed[str], ...]``."""
+    if annotation is Sealed or get_origin(annotation) is Sealed:
+        return True
+    return any(_holds_secret(each) for each in get_args(annotation))
 
 
 def is_page(view: type[BaseModel] | None) -> bool:

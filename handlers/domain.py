@@ -43,6 +43,8 @@ class Domain:
     observer: Observer | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     """Dependencies of its own, for /ready."""
+    slow_slots: int | None = None
+    """Messages it handles at once in its slow lane, where that is not a matter of settings."""
 
     def table(self) -> dict[type[Message], Handler]:
         """Message → handler, commands and reactions together."""

@@ -86,7 +86,12 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
     if domain.commands:
         lanes = [
             Lane(streams.commands(domain.name), handling(), policy, settings.slots),
-            Lane(streams.commands(domain.name, "slow"), handling(), unhurried, settings.slow_slots),
+            Lane(
+                streams.commands(domain.name, "slow"),
+                handling(),
+                unhurried,
+                domain.slow_slots or settings.slow_slots,
+            ),
         ]
     sources = sorted({event.domain() for event in domain.reactions} | set(domain.observes))
     lanes += [

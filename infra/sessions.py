@@ -54,6 +54,8 @@ class Session:
     agent: str
     counter: int = 1
     rotated: float = 0.0
+    stamp: str = ""
+    """Tells which of the user's passwords, one after the other, it was opened with."""
 
 
 Rotation = Literal["rotated", "repeated", "reused", "gone"]
@@ -77,7 +79,7 @@ class SessionStore:
         self._absolute = absolute
         self._grace = grace
 
-    def new(self, id: str, user: str, *, address: str, agent: str) -> Session:
+    def new(self, id: str, user: str, *, address: str, agent: str, stamp: str = "") -> Session:
         """A session to be stored with ``put``."""
         at = time.time()
         return Session(
@@ -90,6 +92,7 @@ class SessionStore:
             address=address,
             agent=agent,
             rotated=at,
+            stamp=stamp,
         )
 
     async def put(self, session: Session) -> None:
@@ -200,4 +203,5 @@ def _session(raw: dict[bytes, bytes]) -> Session:
         agent=text["agent"],
         counter=int(text["counter"]),
         rotated=float(text["rotated"]),
+        stamp=text.get("stamp", ""),
     )

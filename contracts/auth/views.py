@@ -28,6 +28,19 @@ class TokensView(View):
     session_id: Id
 
 
+class SecondFactorView(View):
+    """What an authenticator app needs."""
+
+    secret: Sealed[str] = Field(description="In base32, to be typed in.")
+    uri: Sealed[str] = Field(description="otpauth://…, to be shown as a QR code.")
+
+
+class RecoveryCodesView(View):
+    """Codes that stand in for the app, each once. They are shown this once."""
+
+    recovery_codes: tuple[Sealed[str], ...]
+
+
 class SessionView(View):
     """One place where a user is signed in."""
 
@@ -46,6 +59,8 @@ class ProfileView(View):
     id: Id
     email: str
     name: str
+    verified: bool = Field(False, description="Whether the address was proved to be theirs.")
+    mfa: bool = Field(False, description="Whether signing in takes a second factor.")
     created_at: Instant
     revision: Revision
 

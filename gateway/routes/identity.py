@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from contracts.auth.commands import (
+    BeginSecondFactor,
+    ChangePassword,
+    ConfirmSecondFactor,
+    EndSecondFactor,
+    ForgetPassword,
     OpenSession,
     RefreshSession,
     RegisterUser,
+    ResendVerification,
+    ResetPassword,
     RevokeSession,
     RevokeSessions,
     UpdateProfile,
+    VerifyEmail,
 )
-from contracts.auth.views import RegistrationView, TokensView, UserView
+from contracts.auth.views import (
+    RecoveryCodesView,
+    RegistrationView,
+    SecondFactorView,
+    TokensView,
+    UserView,
+)
 from gateway.identity import (
     KeySetView,
     SessionsView,
@@ -33,6 +47,43 @@ IDENTITY: list[Route] = [
         answers=RegistrationView,
         status=202,
     ),
+    command("POST", "/v1/auth/verify-email", VerifyEmail, allow=PUBLIC),
+    command(
+        "POST",
+        "/v1/auth/verify-email/resend",
+        ResendVerification,
+        allow=PUBLIC,
+        answers=RegistrationView,
+        status=202,
+        silent=True,
+    ),
+    command("POST", "/v1/auth/password", ChangePassword, allow=SIGNED_IN),
+    command(
+        "POST",
+        "/v1/auth/password/forgot",
+        ForgetPassword,
+        allow=PUBLIC,
+        answers=RegistrationView,
+        status=202,
+        silent=True,
+    ),
+    command("POST", "/v1/auth/password/reset", ResetPassword, allow=PUBLIC),
+    command(
+        "POST",
+        "/v1/auth/mfa",
+        BeginSecondFactor,
+        allow=SIGNED_IN,
+        answers=SecondFactorView,
+        status=201,
+    ),
+    command(
+        "POST",
+        "/v1/auth/mfa/confirm",
+        ConfirmSecondFactor,
+        allow=SIGNED_IN,
+        answers=RecoveryCodesView,
+    ),
+    command("DELETE", "/v1/auth/mfa", EndSecondFactor, allow=SIGNED_IN),
     command("POST", "/v1/auth/sessions", OpenSession, allow=PUBLIC, answers=TokensView, status=201),
     command(
         "POST",

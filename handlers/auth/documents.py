@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pymongo import ASCENDING, IndexModel
 
 from bus.documents import Aggregate
 from contracts.permissions import PlatformRole
 from contracts.types import Instant
+
+LinkPurpose = Literal["verify", "reset"]
+
+DEVICE_DAYS = 400
 
 
 class User(Aggregate):
@@ -16,6 +22,9 @@ class User(Aggregate):
     name: str
     password_hash: str
     verified: bool = False
+    mfa: bool = False
+    """Whether signing in takes the SecondFactor; kept here, so that a sign-in which has not
+    seen it turned on conflicts with that."""
     suspended_at: Instant | None = None
     platform_role: PlatformRole | None = None
 
@@ -24,4 +33,66 @@ class User(Aggregate):
         indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]
 
 
-DOCUMENTS: list[type[Aggregate]] = [User]
+class Link(Aggregate):
+    """The link that a user was mailed last for some purpose; older ones are worth nothing."""
+
+    user_id: str
+    purpose: LinkPurpose
+    digest: str
+    """SHA-256 of the token, which is in the mail alone."""
+    issued_at: Instant
+    expires_at: Instant
+
+    class Settings:
+        name = "links"
+        indexes = [
+            IndexModel([("digest", ASCENDING)], unique=True, name="digest"),
+            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0, name="expiry"),
+        ]
+
+
+class Notice(Aggregate):
+    """Something its owner has been told of, and is not told of again before it expires."""
+
+    expires_at: Instant
+
+    class Settings:
+        name = "notices"
+        indexes = [IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0, name="expiry")]
+
+
+class Device(Aggregate):
+    """A place and a program from which a user has signed in."""
+
+    user_id: str
+    agent: str
+    network: str
+    seen_at: Instant
+    """To the day."""
+
+    class Settings:
+        name = "devices"
+        indexes = [
+            IndexModel([("user_id", ASCENDING)], name="user"),
+            IndexModel(
+                [("seen_at", ASCENDING)], expireAfterSeconds=DEVICE_DAYS * 86400, name="expiry"
+            ),
+        ]
+
+
+class SecondFactor(Aggregate):
+    """A user's authenticator app; its id is the user's."""
+
+    secret: str
+    """Sealed."""
+    confirmed: bool = False
+    step: int = 0
+    """The last time step whose code was taken: no code is taken twice (RFC 6238, 5.2)."""
+    recovery: list[str] = []
+    """SHA-256 of each recovery code that has not been used."""
+
+    class Settings:
+        name = "second_factors"
+
+
+DOCUMENTS: list[type[Aggregate]] = [User, Link, Notice, Device, SecondFactor]

@@ -16,6 +16,8 @@ def profile_view(user: User) -> ProfileView:
         id=user.id,
         email=user.email,
         name=user.name,
+        verified=user.verified,
+        mfa=user.mfa,
         created_at=user.created_at,
         revision=user.revision,
     )

@@ -5,47 +5,122 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from redis.asyncio import Redis
+
 from bus.handling import Handler
 from contracts.auth.commands import (
+    BeginSecondFactor,
+    ChangePassword,
+    ConfirmSecondFactor,
+    EndSecondFactor,
+    EndSessions,
+    ForgetPassword,
     OpenSession,
     RefreshSession,
     RegisterUser,
+    ResendVerification,
+    ResetPassword,
     RevokeSession,
     RevokeSessions,
     UpdateProfile,
+    VerifyEmail,
 )
 from contracts.base import Command, Event
-from handlers.auth.handlers import Accounts, Sessions
+from handlers.auth.handlers import (
+    Accounts,
+    Linking,
+    PasswordChanges,
+    Proving,
+    SecondFactors,
+    Sessions,
+)
 from handlers.domain import Context, Domain
+from infra.attempts import Attempts
 from infra.passwords import Passwords
 from infra.secrets import open_sessions
+from infra.sessions import SessionStore
+from infra.settings import AuthSettings
 from infra.tokens import KeyRing
 
 REACTIONS: dict[type[Event], Handler] = {}
 
+ISSUER = "Grid8"
 
-def commands_of(accounts: Accounts, sessions: Sessions) -> dict[type[Command], Handler]:
+AHEAD = 4
+"""Commands with a password in hand for each thread that hashes: while some are hashed, others
+are read, or committed. More would only wait."""
+
+
+def commands_of(
+    accounts: Accounts,
+    sessions: Sessions,
+    passwords: PasswordChanges,
+    factors: SecondFactors,
+) -> dict[type[Command], Handler]:
     """Command → handler."""
     return {
         RegisterUser: accounts.register_user,
+        VerifyEmail: accounts.verify_email,
+        ResendVerification: accounts.resend_verification,
         UpdateProfile: accounts.update_profile,
         OpenSession: sessions.open_session,
         RefreshSession: sessions.refresh_session,
         RevokeSession: sessions.revoke_session,
         RevokeSessions: sessions.revoke_sessions,
+        EndSessions: sessions.end_sessions,
+        ForgetPassword: passwords.forget_password,
+        ResetPassword: passwords.reset_password,
+        ChangePassword: passwords.change_password,
+        BeginSecondFactor: factors.begin_second_factor,
+        ConfirmSecondFactor: factors.confirm_second_factor,
+        EndSecondFactor: factors.end_second_factor,
     }
+
+
+def open_attempts(redis: Redis, settings: AuthSettings) -> Attempts:
+    """The counters of failed sign-ins."""
+    return Attempts(
+        redis,
+        free=settings.attempts_free,
+        free_of_address=settings.attempts_free_address,
+        longest=settings.attempts_longest,
+        decay=settings.attempts_decay,
+    )
+
+
+def built(
+    passwords: Passwords,
+    sessions: SessionStore,
+    keys: KeyRing,
+    attempts: Attempts,
+    settings: AuthSettings,
+    *,
+    patience: float,
+) -> dict[type[Command], Handler]:
+    """The handlers, each with what it needs; ``patience`` is the gateway's with a reply."""
+    proving, linking = Proving(passwords, attempts), Linking(settings)
+    return commands_of(
+        Accounts(passwords, linking, settings),
+        Sessions(proving, sessions, keys, settings, patience),
+        PasswordChanges(passwords, proving, linking, sessions),
+        SecondFactors(proving, ISSUER),
+    )
 
 
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
-    """Auth needs bcrypt threads, sessions in Redis, and the signing keys."""
+    """Auth needs bcrypt threads, sessions and counters in Redis, and the signing keys."""
     settings = context.settings.auth
     passwords = Passwords(settings.bcrypt_cost)
-    accounts = Accounts(passwords)
-    sessions = Sessions(
-        passwords, open_sessions(context.redis, context.settings), KeyRing(settings), settings
+    commands = built(
+        passwords,
+        open_sessions(context.redis, context.settings),
+        KeyRing(settings),
+        open_attempts(context.redis, settings),
+        settings,
+        patience=context.settings.gateway.reply_timeout,
     )
     try:
-        yield Domain("auth", commands_of(accounts, sessions), REACTIONS)
+        yield Domain("auth", commands, REACTIONS, slow_slots=AHEAD * passwords.threads)
     finally:
         passwords.close()

@@ -37,6 +37,34 @@ class AuthSettings(Concern):
     )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor.")
     verified_only: bool = Field(False, description="Refuse sign-in until the address is verified.")
+    verify_ttl: int = Field(
+        86400, ge=60, description="Seconds in which an address can be verified with a mailed link."
+    )
+    reset_ttl: int = Field(
+        3600, ge=60, description="Seconds in which a password can be reset with a mailed link."
+    )
+    link_pause: int = Field(
+        60, ge=0, description="Seconds after which an account is mailed another link."
+    )
+    taken_pause: int = Field(
+        3600,
+        ge=0,
+        description="Seconds after which an owner is told again that somebody tried to register their address.",
+    )
+    attempts_free: int = Field(
+        5, ge=1, description="Failed sign-ins to one account before each makes the next wait."
+    )
+    attempts_free_address: int = Field(
+        20, ge=1, description="Failed sign-ins from one client address before the same."
+    )
+    attempts_longest: int = Field(
+        900,
+        ge=1,
+        description="Seconds of the longest such wait; the first is one second, each twice the one before.",
+    )
+    attempts_decay: int = Field(
+        1800, ge=1, description="Seconds after which one failed sign-in is forgotten."
+    )
 
 
 class SecretsSettings(Concern):

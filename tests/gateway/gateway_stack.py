@@ -26,6 +26,8 @@ ROLES = ("auth", "corp", "asset", "mail", "relay")
 
 QUICK = {
     "GRID8_AUTH__BCRYPT_COST": "4",
+    # All the tests come from one address.
+    "GRID8_AUTH__ATTEMPTS_FREE_ADDRESS": "1000000",
     "GRID8_GATEWAY__CORS_ORIGINS": ORIGIN,
     "GRID8_GATEWAY__DRAIN_GRACE": "1",
     "GRID8_WORKER__DRAIN_GRACE": "5",

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bus import streams
+from bus.broker import decode
 from contracts import sealed
-from handlers.auth.handlers import Accounts, Sessions
-from handlers.auth.worker import commands_of
+from contracts.envelope import Envelope
+from contracts.mail.commands import SendMail
+from contracts.mail.types import MailTemplate
+from handlers.auth.worker import built, open_attempts
+from infra.attempts import Attempts
 from infra.passwords import Passwords
 from infra.sessions import SessionStore
 from infra.settings import AuthSettings
@@ -24,6 +29,22 @@ class Auth(Desk):
     sessions: SessionStore
     passwords: Passwords
     keys: KeyRing
+    attempts: Attempts
+
+    async def mails(self) -> list[SendMail]:
+        """The mails that were staged and nobody has taken yet; takes them."""
+        found = []
+        for id, fields in await self.redis.xrange(streams.commands("mail")):
+            message = Envelope.model_validate_json(decode(fields))
+            found.append(SendMail.model_validate(message.data, context=sealed.OPEN))
+            await self.redis.xdel(streams.commands("mail"), id)
+        return found
+
+    async def token(self, template: MailTemplate) -> str:
+        """The secret of the one mail of this template among those staged."""
+        (mail,) = [each for each in await self.mails() if each.template == template]
+        assert mail.token is not None
+        return mail.token.reveal()
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +67,8 @@ async def auth(
     async with desk("auth", {}, mongo_url=mongo_url, redis_url=redis_url, logical=3) as made:
         sessions = SessionStore(made.redis, os.urandom(32), idle=3600, absolute=86400, grace=30)
         keys = KeyRing(auth_settings)
-        table = commands_of(
-            Accounts(passwords),
-            Sessions(passwords, sessions, keys, auth_settings),
-        )
+        attempts = open_attempts(made.redis, auth_settings)
+        table = built(passwords, sessions, keys, attempts, auth_settings, patience=10.0)
         made.handling.table.update(table)
         made.handling._wires.update({(c.wire, c.wire_version): c for c in table})
         yield Auth(
@@ -62,5 +81,6 @@ async def auth(
             sessions,
             passwords,
             keys,
+            attempts,
         )
     passwords.close()

@@ -28,7 +28,7 @@ from contracts.envelope import Envelope
 from contracts.sealed import Sealed, unseal
 from handlers.auth.documents import User
 from handlers.auth.queries import get_profile, list_sessions
-from handlers.auth.rules import check_password
+from handlers.auth.rules.passwords import check_password
 from tests.bus.desk import Refused
 from tests.handlers.auth.conftest import Auth
 

@@ -1,0 +1,34 @@
+"""Tokens that are mailed, and how long they are good."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from handlers.auth.documents import Link, LinkPurpose
+
+
+def new_token() -> str:
+    """A token of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def digest_of(secret: str) -> str:
+    """What is stored of a token or a recovery code. They are random, so no salt is needed."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def link_id(user: str, purpose: LinkPurpose) -> str:
+    """There is one link of each purpose, so a newer one takes the place of the older."""
+    return f"{user}:{purpose}"
+
+
+def is_due(link: Link | None, at: datetime, *, pause: int) -> bool:
+    """Whether a user may be mailed another link."""
+    return link is None or at - link.issued_at >= timedelta(seconds=pause)
+
+
+def is_good(link: Link | None, purpose: LinkPurpose, at: datetime) -> bool:
+    """Whether a link that was found is one for this, in time."""
+    return link is not None and link.purpose == purpose and at < link.expires_at
