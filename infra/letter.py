@@ -44,9 +44,11 @@ class Letter:
         user, _, domain = self.recipient.rpartition("@")
         message = EmailMessage(policy=SMTP if self.recipient.isascii() else SMTPUTF8)
         message["From"] = Address(name, addr_spec=address)
-        message["To"] = Address(username=user, domain=domain)
         # What looks encoded would be decoded by the parser of headers, and line ends in it written
-        # out as such by Pythons before 3.11.10 and 3.12.5 (CVE-2024-6923).
+        # out as such by Pythons before 3.11.10 and 3.12.5 (CVE-2024-6923). An address may look so;
+        # a message need not say whom it is to.
+        if "=?" not in user:
+            message["To"] = Address(username=user, domain=domain)
         message["Subject"] = one_line(self.subject).replace("=?", "= ?")[:SUBJECT]
         message["Date"] = format_datetime(self.made_at)
         message["Message-ID"] = f"<{self.id}@{address.rpartition('@')[2]}>"

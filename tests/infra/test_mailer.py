@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from pydantic import ValidationError
+from pydantic import EmailStr, TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from bus.broker import connect
@@ -109,6 +109,15 @@ async def test_an_address_of_another_alphabet_is_reached(post: Post) -> None:
     await mailer.send(letter(to="ännchen@example.org"))
     assert [to for _, to in post.envelopes] == ["ann@xn--bcher-kva.example", "ännchen@example.org"]
     assert post.taken[1]["To"] == "ännchen@example.org"
+
+
+async def test_an_address_that_looks_encoded_brings_no_header(post: Post) -> None:
+    to = TypeAdapter(EmailStr).validate_python("=?utf-8?q?x=0D=0ABcc=3A_e?=@example.org")
+    await mailer_of(post).send(letter(to=to))
+    [message] = post.taken
+    assert post.envelopes[0][1] == to
+    assert "Bcc" not in message
+    assert "To" not in message
 
 
 async def test_the_server_is_signed_in_to_with_user_and_password_of_the_url(post: Post) -> None:
