@@ -16,4 +16,5 @@ import contracts.corp.events
 import contracts.corp.views
 import contracts.mail.commands
 import contracts.mail.events
+import contracts.mail.views
 import contracts.realtime.errors  # noqa: F401 - imported to be declared

@@ -30,3 +30,12 @@ class SendMail(Command):
     )
     token: Sealed[str] | None = Field(None, description="Secret of the link in the mail.")
     account: Id | None = Field(None, description="The user the mail is about, if any.")
+
+
+class DeliverMail(Command):
+    """Hand a queued mail to the SMTP server. Mail sends it to itself."""
+
+    wire = "mail.message.deliver"
+    lane = "slow"
+
+    mail_id: Id

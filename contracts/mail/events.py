@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from contracts.base import Event
-from contracts.mail.types import MailTemplate
+from contracts.mail.types import MailFailure, MailTemplate
 from contracts.types import Id
 
 
@@ -16,4 +18,18 @@ class MailSent(Event):
 
     mail_id: Id
     template: MailTemplate
+    user_id: Id | None = None
+
+
+class MailFailed(Event):
+    """A mail will not be sent: refused for good by the SMTP server, or too late."""
+
+    wire = "mail.message.failed"
+    subject = "mail_id"
+    private = True
+
+    mail_id: Id
+    template: MailTemplate
+    reason: MailFailure
+    status: int | None = Field(None, description="The SMTP server's reply code, if it refused.")
     user_id: Id | None = None

@@ -17,3 +17,18 @@ class MailTemplate(StrEnum):
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     ACCOUNT_SUSPENDED = "account_suspended"
     INVITATION = "invitation"
+
+
+class MailStatus(StrEnum):
+    """What has become of a mail."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class MailFailure(StrEnum):
+    """Why a mail will not be sent."""
+
+    REFUSED = "refused"
+    EXPIRED = "expired"

@@ -7,16 +7,30 @@ from contextlib import asynccontextmanager
 
 from bus.handling import Handler
 from contracts.base import Command, Event
-from contracts.mail.commands import SendMail
+from contracts.mail.commands import DeliverMail, SendMail
 from handlers.domain import Context, Domain
-from handlers.mail import handlers
-
-COMMANDS: dict[type[Command], Handler] = {SendMail: handlers.send_mail}
+from handlers.mail.handlers import Mails
+from infra.mail_notes import MailNotes
+from infra.mailer import Mailer
 
 REACTIONS: dict[type[Event], Handler] = {}
+
+
+def commands_of(mails: Mails) -> dict[type[Command], Handler]:
+    """Command → handler."""
+    return {
+        SendMail: mails.send_mail,
+        DeliverMail: mails.deliver_mail,
+    }
 
 
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Mail needs an SMTP server."""
-    yield Domain("mail", COMMANDS, REACTIONS)
+    settings = context.settings
+    mailer = Mailer(settings.mail, context.breakers)
+    mails = Mails(mailer, MailNotes(context.redis), settings.mail, settings.link_url)
+    try:
+        yield Domain("mail", commands_of(mails), REACTIONS, checks={"smtp": mailer.check})
+    finally:
+        await mailer.close()

@@ -70,6 +70,10 @@ class Settings(BaseSettings):
         return self.gateway.public_url or f"http://{self.gateway.host}:{self.gateway.port}"
 
     @property
+    def link_url(self) -> str:
+        return (self.mail.link_url or f"{self.gateway_url}/account").rstrip("/")
+
+    @property
     def notifier_url(self) -> str:
         return self.notifier.public_url or f"http://{self.notifier.host}:{self.notifier.port}"
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from infra.settings.concern import MIB, Concern, split_list
+
+SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 
 
 class RedisSettings(Concern):
@@ -87,6 +92,47 @@ class MailSettings(Concern):
         description="SMTP server; smtps:// and smtp+starttls:// too, with user:password@.",
     )
     sender: str = Field("Grid8 <no-reply@grid8.localhost>", description="From of system mails.")
+    link_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="Where the links of mails lead: pages verify-email, reset-password and accept-invitation below it; default the gateway's own, /account.",
+    )
+    attempts: int = Field(
+        3, ge=1, le=10, description="Tries to hand over a mail before it is put off."
+    )
+    timeout: float = Field(10.0, gt=0, description="Seconds the SMTP server may take to reply.")
+    answer_timeout: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds it may take to say that it has a mail. Who stops waiting sooner sends twice what it was slow to take.",
+    )
+    link_age: int = Field(
+        86400, ge=60, description="Seconds after which a mail with a link is not sent any more."
+    )
+    retention_days: int = Field(
+        90, ge=1, description="Days that the log of mails keeps address, values and fate of each."
+    )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, url: str) -> str:
+        # Its value is not quoted: the password is in it.
+        parts = urlsplit(url)
+        if parts.scheme not in SMTP_SCHEMES or not parts.hostname:
+            raise ValueError(f"it begins with {', '.join(f'{each}://' for each in SMTP_SCHEMES)}")
+        if parts.username and not parts.password:
+            raise ValueError("a user has a password: user:password@")
+        if parts.port == 0:  # the look alone raises where it is no number
+            raise ValueError("the port is wrong")
+        return url
+
+    @field_validator("sender")
+    @classmethod
+    def _has_address(cls, sender: str) -> str:
+        address = parseaddr(sender)[1]
+        if not sender.isprintable() or not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", address):
+            raise ValueError("it is Name <user@domain>")
+        return sender
 
 
 class BreakerSettings(Concern):
