@@ -12,6 +12,7 @@ from contracts.actor import Actor
 from contracts.corp.errors import OrganizationNotFound
 from contracts.permissions import Permission
 from gateway.errors import SessionEnded, TokenMissing, TokenRefused
+from gateway.scopes import differs_in_brands
 from gateway.table import Access, Allow
 from handlers.authority import find_authority
 from infra.sessions import SessionStore
@@ -29,8 +30,13 @@ class Authenticator:
         self._owners: Batcher[str, str] = Batcher(sessions.owners)
         self._live: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    async def actor(self, request: web.Request, allow: Allow) -> Actor | None:
+    async def actor(
+        self, request: web.Request, allow: Allow, *, in_a_brand: bool = False
+    ) -> Actor | None:
         """The actor of a request; None on a public route.
+
+        With ``in_a_brand`` the permission of one with other roles in brands is looked at by
+        who knows the brand: see scopes.py.
 
         Raises TokenMissing, TokenRefused or SessionEnded (401), OrganizationNotFound (404,
         also for somebody else's), or PermissionMissing (403).
@@ -44,7 +50,8 @@ class Authenticator:
         actor = await find_authority(Actor(user=user, session=session), org)
         if actor is None:
             raise OrganizationNotFound()
-        actor.require(allow)
+        if not (in_a_brand and differs_in_brands(actor, allow)):
+            actor.require(allow)
         return actor
 
     async def _signed_in(self, request: web.Request) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from pydantic_core import to_json
 
 from contracts.actor import Actor
 from contracts.base import Command
-from contracts.errors import DomainError, FieldError
+from contracts.errors import DomainError, ErrorKind, FieldError
 from gateway.errors import (
     IfMatchMalformed,
     ReferenceUnknown,
@@ -20,7 +21,7 @@ from gateway.errors import (
 )
 from gateway.limits import parse_object, unknown_fields
 from gateway.problems import invalid
-from gateway.table import Route
+from gateway.table import Reference, Route
 
 
 async def command_of(
@@ -59,19 +60,42 @@ def _blame(error: ValidationError, route: Route) -> DomainError:
 
 
 async def check_references(route: Route, actor: Actor | None, given: dict[str, Any]) -> None:
-    """Raise ReferenceUnknown when a field names what the actor cannot see."""
-    for name, find in route.references.items():
-        value = given.get(name)
-        if not isinstance(value, str) or actor is None:
-            continue
-        try:
-            await find(actor, value)
-        except DomainError as error:
-            detail = error.detail
-            raise ReferenceUnknown(
-                f"/{name}: {detail}",
-                errors=[FieldError(pointer=f"/{name}", code=error.code, detail=detail)],
-            ) from error
+    """Raise ReferenceUnknown when a field names what the actor cannot see.
+
+    A field of the items of a list is written ``logos/*/asset_id``. What is there but does not
+    take anything now is a conflict, and raised as what it is.
+    """
+    if actor is None:
+        return
+    seen: set[tuple[Reference, str]] = set()
+    for path, find in route.references.items():
+        for pointer, value in _named(given, path.split("/"), ""):
+            if (find, value) in seen:
+                continue
+            seen.add((find, value))
+            try:
+                await find(actor, value)
+            except DomainError as error:
+                raise _unknown(error, pointer) from error
+
+
+def _named(given: Any, path: list[str], pointer: str) -> Iterator[tuple[str, str]]:
+    """Where a reference's path leads in a body, and what is there."""
+    if not path:
+        if isinstance(given, str):
+            yield pointer, given
+    elif path[0] == "*" and isinstance(given, list):
+        for number, each in enumerate(given):
+            yield from _named(each, path[1:], f"{pointer}/{number}")
+    elif isinstance(given, dict) and path[0] in given:
+        yield from _named(given[path[0]], path[1:], f"{pointer}/{path[0]}")
+
+
+def _unknown(error: DomainError, pointer: str) -> DomainError:
+    errors = [FieldError(pointer=pointer, code=error.code, detail=error.detail)]
+    if error.kind is ErrorKind.CONFLICT:
+        return type(error)(f"{pointer}: {error.detail}", errors=errors)
+    return ReferenceUnknown(f"{pointer}: {error.detail}", errors=errors)
 
 
 def _from_request(request: web.Request, what: str) -> Any:

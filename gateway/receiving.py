@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -116,8 +116,17 @@ async def _lively(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def receive_form(
-    request: web.Request, gateway: Gateway, actor: Actor, given: UploadParameters
+    request: web.Request,
+    gateway: Gateway,
+    actor: Actor,
+    given: UploadParameters,
+    place: Callable[[str | None], Awaitable[None]],
 ) -> tuple[Received, UploadParameters]:
+    """Store the file of a form, once ``place`` takes its project; what else it says of it.
+
+    The project may be said after the file too: ``place`` then hears of it last.
+    """
+    placed: str | None = None
     received: Received | None = None
     fields: dict[str, str] = {}
     try:
@@ -131,6 +140,8 @@ async def receive_form(
                 raise UploadMalformed("A part of the form is itself multipart.")
             name = part.name or ""
             if name == "file" and received is None:
+                placed = _merged(given, fields).project_id
+                await place(placed)
                 received = await receive(
                     _part_chunks(part),
                     gateway,
@@ -167,13 +178,22 @@ async def receive_form(
             errors=[_field_error("file", "missing", "a file part is required")],
         )
     try:
-        merged = UploadParameters(**{**given.model_dump(exclude_none=True), **fields})
-    except ValidationError as error:
+        merged = _merged(given, fields)
+        if merged.project_id != placed:
+            await place(merged.project_id)
+    except BaseException:
         await discard(received, gateway, actor)
-        raise invalid(error) from error
+        raise
     if merged.filename:
         received.filename = merged.filename
     return received, merged
+
+
+def _merged(given: UploadParameters, fields: dict[str, str]) -> UploadParameters:
+    try:
+        return UploadParameters(**{**given.model_dump(exclude_none=True), **fields})
+    except ValidationError as error:
+        raise invalid(error) from error
 
 
 async def discard(received: Received | None, gateway: Gateway, actor: Actor) -> None:

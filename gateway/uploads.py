@@ -22,13 +22,15 @@ from gateway.dispatch import carry_out, respond
 from gateway.errors import DependencyDown
 from gateway.intake import check_references
 from gateway.limits import parse_parameters
+from gateway.patience import patience
 from gateway.problems import invalid
 from gateway.receiving import CHUNK, Received, UploadParameters, discard, receive, receive_form
+from gateway.scopes import act_in
 from gateway.state import Gateway
 from gateway.table import command
 from handlers.asset.queries import get_asset, get_asset_status
 from handlers.asset.rules import taken_for
-from handlers.corp.queries import get_project
+from handlers.corp.queries import get_open_project
 
 POLL = 0.1
 
@@ -40,7 +42,7 @@ REGISTER = command(
     allow=Permission.ASSET_WRITE,
     answers=AssetView,
     location="/v1/orgs/{org}/assets/{id}",
-    references={"project_id": get_project},
+    references={"project_id": get_open_project},
 )
 
 
@@ -50,9 +52,16 @@ async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> 
     limit = gateway.settings.assets.upload_limit
     if request.content_length is not None and request.content_length > limit + CHUNK:
         raise UploadTooLarge(f"At most {limit} bytes are taken.")
+    acting = actor
+
+    async def place(project: str | None) -> None:
+        nonlocal acting
+        acting = await _place(actor, project)
+
     if request.content_type.startswith("multipart/"):
-        received, given = await receive_form(request, gateway, actor, given)
+        received, given = await receive_form(request, gateway, actor, given, place)
     else:
+        await place(given.project_id)
         received = await receive(
             request.content.iter_chunked(CHUNK),
             gateway,
@@ -60,10 +69,17 @@ async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> 
             declared=request.content_type,
             filename=given.filename or "",
         )
-    response = await _register(request, gateway, actor, received, given)
+    response = await _register(request, gateway, acting, received, given)
     if given.wait and response.status == 201:
         return await _when_ready(request, response, gateway, actor)
     return response
+
+
+async def _place(actor: Actor, project: str | None) -> Actor:
+    """The actor in the brand of the project, once it may take the upload; before a byte is kept."""
+    with patience():
+        await check_references(REGISTER, actor, {"project_id": project})
+        return await act_in(actor, REGISTER.allow, "project_id", project)
 
 
 async def _register(
@@ -75,7 +91,6 @@ async def _register(
 ) -> web.Response:
     try:
         register = _command_for(received, given)
-        await check_references(REGISTER, actor, {"project_id": given.project_id})
     except BaseException:
         await discard(received, gateway, actor)
         raise

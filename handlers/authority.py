@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from contracts.actor import Actor
-from handlers.corp.queries import find_role
+from handlers.corp.queries import find_standing
 
 
 async def find_authority(actor: Actor, organization: str) -> Actor | None:
     """The actor as they are in an organization, role and all; None where they are nobody."""
-    role = await find_role(actor, organization)
-    return None if role is None else replace(actor, org=organization, role=role)
+    standing = await find_standing(actor, organization)
+    if standing is None:
+        return None
+    return replace(actor, org=organization, role=standing.role, brand_roles=standing.brand_roles)

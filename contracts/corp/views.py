@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from contracts.base import View
+from contracts.corp.types import InvitationStatus, KitColors, KitFonts, KitLogos, Status
 from contracts.permissions import Role
 from contracts.types import Id, Instant, Revision
 
@@ -35,7 +38,12 @@ class MemberView(View):
     user_id: Id
     email: str
     name: str
-    role: Role
+    role: Role = Field(description="The member's own.")
+    effective_role: Role = Field(description="The strongest of their own and their teams'.")
+    brand_roles: dict[str, Role] = Field(
+        description="Brands, by id, where another role counts than the effective one."
+    )
+    teams: tuple[Id, ...]
     created_at: Instant
     revision: Revision
 
@@ -45,6 +53,7 @@ class BrandView(View):
 
     id: Id
     name: str
+    status: Status
     created_at: Instant
     revision: Revision
 
@@ -55,6 +64,57 @@ class ProjectView(View):
     id: Id
     brand_id: Id
     name: str
-    status: Literal["active", "archived"]
+    status: Status
+    archived_with: Literal["brand"] | None = Field(
+        description="What it is archived with, and restored with; null when it is by itself."
+    )
+    created_at: Instant
+    revision: Revision
+
+
+class BrandKitView(View):
+    """What a brand looks like. Its revision is the brand's."""
+
+    brand_id: Id
+    colors: KitColors
+    fonts: KitFonts
+    logos: KitLogos
+    revision: Revision
+
+
+class BrandRoleView(View):
+    """The role of a member or a team in a brand."""
+
+    brand_id: Id
+    holder: Id
+    kind: Literal["user", "team"]
+    name: str
+    role: Role
+    created_at: Instant
+    revision: Revision
+
+
+class TeamView(View):
+    """A team: members who have its role, and its roles in brands."""
+
+    id: Id
+    name: str
+    role: Role | None
+    members: int
+    created_at: Instant
+    revision: Revision
+
+
+class InvitationView(View):
+    """An invitation to an organization."""
+
+    id: Id
+    email: str
+    role: Role
+    team_ids: tuple[Id, ...]
+    status: InvitationStatus
+    invited_by: Id
+    sent_at: Instant
+    expires_at: Instant
     created_at: Instant
     revision: Revision

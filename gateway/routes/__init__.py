@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gateway.routes.about import ABOUT
 from gateway.routes.assets import ASSETS
+from gateway.routes.brands import BRANDS
 from gateway.routes.identity import IDENTITY
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
 from gateway.table import Route
 
-ROUTES: list[Route] = [*IDENTITY, *TENANCY, *ASSETS, *REALTIME, *ABOUT]
+ROUTES: list[Route] = [*IDENTITY, *TENANCY, *BRANDS, *ASSETS, *REALTIME, *ABOUT]
 """Order matters only where two paths overlap: the literal one comes first."""

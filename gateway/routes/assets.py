@@ -11,9 +11,7 @@ from gateway.receiving import UploadParameters
 from gateway.table import Access, Route, command, custom, query
 from gateway.uploads import upload_asset
 from handlers.asset.queries import get_asset, list_assets
-from handlers.corp.queries import (
-    get_project,
-)
+from handlers.corp.queries import get_open_project
 
 PUBLIC = Access.PUBLIC
 ORG = "/v1/orgs/{org}"
@@ -55,7 +53,7 @@ ASSETS: list[Route] = [
         UpdateAsset,
         allow=Permission.ASSET_WRITE,
         answers=AssetView,
-        references={"project_id": get_project},
+        references={"project_id": get_open_project},
     ),
     command("DELETE", ASSET, DeleteAsset, allow=Permission.ASSET_DELETE),
     custom(

@@ -100,3 +100,11 @@ async def get_asset_status(actor: Actor, asset: str) -> AssetStatus:
         raise AssetNotFound()
     status: AssetStatus = found["status"]
     return status
+
+
+async def find_project_of_asset(actor: Actor, asset: str) -> str | None:
+    """The project an asset is in; None when it is in none, or is none."""
+    found = await Asset.get_pymongo_collection().find_one(
+        {"_id": asset, "organization_id": actor.tenant}, {"project_id": 1}
+    )
+    return found.get("project_id") if found is not None else None

@@ -16,7 +16,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.settings.concern import GIB, MIB
-from infra.settings.domains import AssetSettings, AuthSettings, SecretsSettings
+from infra.settings.domains import AssetSettings, AuthSettings, CorpSettings, SecretsSettings
 from infra.settings.names import SettingUnknown, check_names, names_of
 from infra.settings.processes import (
     GatewaySettings,
@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     notifier: NotifierSettings = NotifierSettings()
     ops: OpsSettings = OpsSettings()
     auth: AuthSettings = AuthSettings()
+    corp: CorpSettings = CorpSettings()
     secrets: SecretsSettings = SecretsSettings()
     store: StoreSettings = StoreSettings()
     assets: AssetSettings = AssetSettings()
@@ -94,6 +95,7 @@ __all__ = [
     "AssetSettings",
     "AuthSettings",
     "BreakerSettings",
+    "CorpSettings",
     "GatewaySettings",
     "LogSettings",
     "MailSettings",

@@ -67,6 +67,19 @@ class AuthSettings(Concern):
     )
 
 
+class CorpSettings(Concern):
+    direct_members: bool | None = Field(
+        None,
+        description="Whether a registered user can be made a member without an invitation, which tells whoever asks that an address is registered; unless set, not in production.",
+    )
+    invitation_ttl: int = Field(
+        7 * 86400, ge=60, description="Seconds in which an invitation can be accepted."
+    )
+    invitation_resend_after: int = Field(
+        60, ge=0, description="Seconds before an invitation may be mailed again."
+    )
+
+
 class SecretsSettings(Concern):
     keys: Annotated[list[SecretStr], NoDecode] = Field(
         [],

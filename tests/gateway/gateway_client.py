@@ -158,6 +158,8 @@ class Tenant:
     project: str
     asset: str
     asset_view: dict[str, Any]
+    team: str
+    invitation: str
     people: dict[str, Person] = field(default_factory=dict)
 
     @property
@@ -167,11 +169,12 @@ class Tenant:
     def secrets(self) -> set[str]:
         """What nobody else may ever see."""
         found = {self.marker, self.org, self.brand, self.project, self.asset}
+        found |= {self.team, self.invitation}
         return found | {each for one in self.people.values() for each in (one.id, one.email)}
 
 
 async def new_tenant(api: Api, marker: str) -> Tenant:
-    """An organization with its owner, a brand, a project and an asset that is ready."""
+    """An organization with an owner, a brand, a project, a team, an invitation, a ready asset."""
     owner = await new_person(api, f"{marker} owner")
     org = (await owner.api.post("/v1/orgs", {"name": f"{marker} org"})).json["id"]
     brand = (await owner.api.post(f"/v1/orgs/{org}/brands", {"name": f"{marker} brand"})).json["id"]
@@ -183,9 +186,26 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
         data=SVG % secrets.token_hex(3).encode(),
         headers={"Content-Type": "image/svg+xml"},
     )
-    assert (project.status, asset.status) == (201, 201), f"{project}\n{asset}"
+    team = await owner.api.post(f"/v1/orgs/{org}/teams", {"name": f"{marker} team"})
+    email = f"{marker}.{secrets.token_hex(5)}@example.com"
+    invited = await owner.api.post(f"/v1/orgs/{org}/invitations", {"email": email})
+    role = await owner.api.post(
+        f"/v1/orgs/{org}/brands/{brand}/roles", {"holder": team.json["id"], "role": "editor"}
+    )
+    for each in (project, asset, team, invited, role):
+        assert each.status == 201, str(each)
     view = asset.json
-    return Tenant(marker, org, brand, project.json["id"], view["id"], view, {"owner": owner})
+    return Tenant(
+        marker,
+        org,
+        brand,
+        project.json["id"],
+        view["id"],
+        view,
+        team.json["id"],
+        invited.json["id"],
+        {"owner": owner},
+    )
 
 
 async def add_member(api: Api, tenant: Tenant, role: str) -> Person:

@@ -33,6 +33,9 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "asset": tenant.asset,
         "session": tenant.owner.tokens["session_id"],
         "command": "cmd_00000000000000000000000000",
+        "team": tenant.team,
+        "holder": tenant.team,
+        "invitation": tenant.invitation,
     }
     if missing:
         ids = {name: id if name == "org" else NOBODY for name, id in ids.items()}
@@ -110,6 +113,11 @@ async def test_another_tenants_ids_under_ones_own_organization_are_unknown(
         "updateBrand": {"name": "stolen"},
         "updateProject": {"name": "stolen"},
         "updateAsset": {"name": "stolen"},
+        "updateTeam": {"name": "stolen"},
+        "addTeamMember": {"user_id": beta.owner.id},
+        "updateBrandKit": {"colors": []},
+        "addBrandRole": {"holder": beta.team, "role": "viewer"},
+        "changeBrandRole": {"role": "viewer"},
     }
     tried = own_paths(beta, alpha)
     assert len(tried) >= 12
@@ -147,6 +155,8 @@ async def test_another_tenants_ids_in_a_body_or_filter_are_unknown(
         f"assets?tag={alpha.marker}",
         f"projects?brand_id={alpha.brand}",
         f"brands?name={alpha.marker}%20brand",
+        f"teams?name={alpha.marker}%20team",
+        f"members?team={alpha.team}",
     ):
         found = await mine.get(f"{org}/{filters}")
         assert found.status == 200, str(found)

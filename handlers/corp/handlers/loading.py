@@ -7,13 +7,15 @@ from datetime import timedelta
 from bus.unit_of_work import UnitOfWork
 from contracts.corp.errors import (
     BrandNotFound,
+    MemberNotFound,
     OrganizationNotFound,
+    TeamNotFound,
     UserUnknown,
 )
 from contracts.errors import Retry
 from contracts.permissions import Role
 from contracts.types import now
-from handlers.corp.documents import Brand, Membership, Organization, Person
+from handlers.corp.documents import Brand, Membership, Organization, Person, Team
 from handlers.corp.queries import (
     membership_id,
 )
@@ -35,6 +37,22 @@ async def load_brand(brand: str, uow: UnitOfWork) -> Brand:
     found = await Brand.find_one({"_id": brand, "organization_id": uow.org})
     if found is None:
         raise BrandNotFound()
+    return found
+
+
+async def load_member(user: str, uow: UnitOfWork) -> Membership:
+    """One of the organization's members. Raises MemberNotFound."""
+    found = await Membership.get(membership_id(uow.org, user))
+    if found is None:
+        raise MemberNotFound()
+    return found
+
+
+async def load_team(team: str, uow: UnitOfWork) -> Team:
+    """One of the organization's teams. Raises TeamNotFound."""
+    found = await Team.find_one({"_id": team, "organization_id": uow.org})
+    if found is None:
+        raise TeamNotFound()
     return found
 
 

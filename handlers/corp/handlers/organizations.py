@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 
 from bus.unit_of_work import UnitOfWork, check_revision
+from contracts.actor import PermissionMissing
 from contracts.corp.commands import (
     CreateOrganization,
     DeleteOrganization,
+    TransferOrganization,
     UpdateOrganization,
 )
 from contracts.corp.errors import (
     OrganizationNotEmpty,
+    OwnerAlready,
     SlugTaken,
 )
 from contracts.corp.events import (
@@ -19,12 +22,19 @@ from contracts.corp.events import (
     MemberRemoved,
     OrganizationCreated,
     OrganizationDeleted,
+    OrganizationTransferred,
     OrganizationUpdated,
 )
 from contracts.corp.views import OrganizationView
-from contracts.permissions import Role
-from handlers.corp.documents import Brand, Membership, Organization
-from handlers.corp.handlers.loading import load_organization, load_person, new_membership
+from contracts.permissions import Permission, Role
+from handlers.corp.documents import Brand, Invitation, Membership, Organization, Team
+from handlers.corp.handlers.loading import (
+    load_member,
+    load_organization,
+    load_person,
+    new_membership,
+)
+from handlers.corp.handlers.standing import settle, standings_of
 from handlers.corp.queries import (
     organization_view,
 )
@@ -78,7 +88,33 @@ async def delete_organization(command: DeleteOrganization, uow: UnitOfWork) -> N
     if await Brand.find_one({"organization_id": organization.id}) is not None:
         raise OrganizationNotEmpty()
     uow.remove(organization)
+    for document in (Team, Invitation):
+        for each in await document.find({"organization_id": organization.id}).to_list():
+            uow.remove(each)
     for member in await Membership.find({"organization_id": organization.id}).to_list():
         uow.remove(member)
         uow.emit(MemberRemoved(user_id=member.user_id), member)
     uow.emit(OrganizationDeleted(organization_id=organization.id), organization)
+
+
+async def transfer_organization(command: TransferOrganization, uow: UnitOfWork) -> OrganizationView:
+    organization = await load_organization(uow)
+    if uow.actor.is_key:
+        raise PermissionMissing("An API key owns nothing that it could give away.")
+    owner = await load_member(uow.actor.user, uow)
+    if owner.role is not Role.OWNER:  # no longer, since they asked
+        raise PermissionMissing(f"This needs {Permission.ORGANIZATION_TRANSFER.value}.")
+    heir = await load_member(command.user_id, uow)
+    if heir.role is Role.OWNER:
+        raise OwnerAlready()
+    heir.role, owner.role = Role.OWNER, Role.ADMIN
+    both = [heir, owner]
+    settle(both, await standings_of(both, uow), uow, changed=True)
+    uow.hold_id(Organization, organization.id)
+    uow.emit(
+        OrganizationTransferred(
+            organization_id=organization.id, from_user_id=owner.user_id, to_user_id=heir.user_id
+        ),
+        organization,
+    )
+    return organization_view(organization, Role.ADMIN)

@@ -9,6 +9,7 @@ from contracts.corp.commands import (
     UpdateProject,
 )
 from contracts.corp.errors import (
+    BrandArchived,
     ProjectNameTaken,
     ProjectNotFound,
 )
@@ -23,11 +24,13 @@ from handlers.corp.handlers.loading import load_brand
 from handlers.corp.queries import (
     project_view,
 )
-from handlers.corp.rules import name_key
+from handlers.corp.rules import check_project_changes, name_key
 
 
 async def create_project(command: CreateProject, uow: UnitOfWork) -> ProjectView:
     brand = await load_brand(command.brand_id, uow)
+    if brand.status == "archived":
+        raise BrandArchived()
     await _check_project_name(command.name, brand.id)
     uow.hold(brand)
     project = Project(
@@ -39,12 +42,17 @@ async def create_project(command: CreateProject, uow: UnitOfWork) -> ProjectView
     )
     uow.add(project)
     uow.emit(ProjectCreated(project_id=project.id, brand_id=brand.id, name=project.name), project)
-    return project_view(project)
+    return project_view(project, brand.status)
 
 
 async def update_project(command: UpdateProject, uow: UnitOfWork) -> ProjectView:
     project = await _project(command.project, uow)
     check_revision(project, command.if_revision)
+    brand = await load_brand(project.brand_id, uow)
+    check_project_changes(
+        brand.status, project.status, command.status, more=command.name is not None
+    )
+    uow.hold(brand)
     if command.name is not None:
         if name_key(command.name) != project.name_key:
             await _check_project_name(command.name, project.brand_id, but=project.id)
@@ -61,7 +69,7 @@ async def update_project(command: UpdateProject, uow: UnitOfWork) -> ProjectView
         ),
         project,
     )
-    return project_view(project)
+    return project_view(project, brand.status)
 
 
 async def delete_project(command: DeleteProject, uow: UnitOfWork) -> None:

@@ -32,7 +32,7 @@ from contracts.permissions import Role
 from contracts.types import Slug
 from handlers.corp.documents import Brand, Membership, Organization, Person, Project
 from handlers.corp.queries import (
-    find_role,
+    find_standing,
     get_brand,
     get_member,
     get_organization,
@@ -43,7 +43,7 @@ from handlers.corp.queries import (
     list_organizations,
     list_projects,
 )
-from handlers.corp.rules import check_owner_remains, check_role_change, name_key, slug_from
+from handlers.corp.rules import check_gives, check_owner_remains, name_key, slug_from
 from tests.bus.desk import Desk, Refused
 
 
@@ -84,7 +84,9 @@ async def test_who_makes_an_organization_owns_it(corp: Desk) -> None:
     owner = await organization(corp)
     view = await get_organization(owner)
     assert (view.name, view.slug, view.role) == ("Acme", "acme", Role.OWNER)
-    assert await find_role(owner, owner.tenant) is Role.OWNER
+    standing = await find_standing(owner, owner.tenant)
+    assert standing is not None
+    assert (standing.role, standing.brand_roles) == (Role.OWNER, {})
     assert [each.organization_id for each in await list_memberships(owner)] == [owner.org]
     events = await corp.events()
     assert [event["type"] for event in events] == [
@@ -196,7 +198,7 @@ def test_nobody_gives_or_takes_a_role_above_their_own(
 ) -> None:
     allowed = min(before.rank, after.rank) >= actor.rank
     try:
-        check_role_change(actor, before, after)
+        check_gives(Actor(user="usr_a", role=actor), before, after)
         assert allowed
     except RoleTooHigh:
         assert not allowed
@@ -397,7 +399,7 @@ async def test_another_organizations_things_do_not_exist(corp: Desk) -> None:
             await query(mine, id)
     with pytest.raises(Exception, match="There is no such"):
         await get_member(mine, theirs.user)
-    assert await find_role(mine, theirs.tenant) is None
+    assert await find_standing(mine, theirs.tenant) is None
     for page in (
         await list_brands(mine, Cursor()),
         await list_projects(mine, Cursor()),
