@@ -37,7 +37,7 @@ QUICK = {
 def few_processes(
     stack: Stack, *, servers: Sequence[str] = (), roles: Sequence[str] = ROLES
 ) -> list[Process]:
-    """prepare, a gateway (and one that takes only small uploads), one process for all workers."""
+    """prepare, a gateway (and one that takes only small uploads), one process for all workers, a mail sink."""
     layout = stack.layout
     found = [each for each in stack.servers() if each.name in servers]
     found.append(stack._grid8("prepare", "handlers", "prepare", once=True, start_stage=1))
@@ -53,6 +53,8 @@ def few_processes(
         env = {"GRID8_GATEWAY__PORT": str(port), "GRID8_ASSETS__UPLOAD_LIMIT": str(SMALL_LIMIT)}
         small = stack._grid8("gateway-small", "gateway", ready=http_ready("127.0.0.1", port))
         found.append(replace(small, env={**small.env, **env}, shown=f"http://127.0.0.1:{port}"))
+    if "mail" in roles:
+        found.append(stack._sink())
     if roles:
         port = free_port()
         found.append(
