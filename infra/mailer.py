@@ -25,7 +25,8 @@ from infra.settings import MailSettings
 CIRCUIT = "smtp"
 LEAVING = 2.0
 """Seconds that a server is given to say goodbye."""
-_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+"""Where a server listens whose URL names no port, by scheme."""
 _OUR_FAULT = {421, 530, 534, 535, 538}
 """Replies that are about the server or our access to it, whatever the mail: RFC 5321, 4954."""
 
@@ -109,7 +110,7 @@ class Mailer:
         scheme = self._url.scheme
         client = SMTP(
             hostname=self._url.hostname,
-            port=self._url.port or _PORTS[scheme],
+            port=self._url.port or PORTS[scheme],
             username=user,
             password=unquote(self._url.password or "") if user else None,
             timeout=self._settings.timeout,

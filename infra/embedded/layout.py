@@ -158,7 +158,7 @@ def known_settings() -> list[tuple[str, type[BaseModel], str]]:
     return [*names_of(Settings), *names_of(UpSettings, UP)]
 
 
-_SET_BY_UP = (state.PID, state.OPS_PORTS)
+_SET_BY_UP = (state.PID, state.OPS_PORTS, state.MAILS)
 """What stack.env tells of a stack that runs."""
 
 

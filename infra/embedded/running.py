@@ -126,7 +126,8 @@ class RunningStack:
                 self._supervisor.hurry()
             await self._supervisor.start()
             ops = ",".join(f"{name}={port}" for name, port in self._ops_ports().items())
-            state.write(layout.stack_env, {**layout.env, state.OPS_PORTS: ops})
+            sink = {state.MAILS: str(layout.mails)} if layout.owns_smtp else {}
+            state.write(layout.stack_env, {**layout.env, state.OPS_PORTS: ops, **sink})
             self._held = undo.pop_all()
             self._started = True
 

@@ -12,6 +12,8 @@ from infra.embedded.errors import CannotStartError
 
 PID = "GRID8_UP__PID"
 OPS_PORTS = "GRID8_UP__OPS_PORTS"
+MAILS = "GRID8_UP__MAILS"
+"""The folder of the stack's own mail sink; not there where another server takes the mails."""
 
 
 class Lock:

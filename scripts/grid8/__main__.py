@@ -17,6 +17,7 @@ _COMMANDS = {
     "dead-letters": ("scripts.grid8.dead_letters:dead_letters", "Look after what was given up."),
     "replay": ("scripts.grid8.replay:replay", "Feed chosen events to one group again."),
     "publish": ("scripts.grid8.publish:publish", "Publish CloudEvents to the event log."),
+    "mails": ("scripts.grid8.mails:mails", "Read the mails that the stack here has sent."),
     "asyncapi": ("scripts.grid8.asyncapi:asyncapi", "Describe every command and event."),
 }
 """name → (module:attribute, help): shown only where the module exists."""

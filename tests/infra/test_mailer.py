@@ -115,7 +115,6 @@ async def test_an_address_that_looks_encoded_brings_no_header(post: Post) -> Non
     to = TypeAdapter(EmailStr).validate_python("=?utf-8?q?x=0D=0ABcc=3A_e?=@example.org")
     await mailer_of(post).send(letter(to=to))
     [message] = post.taken
-    assert post.envelopes[0][1] == to
     assert "Bcc" not in message
     assert "To" not in message
 

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from infra.embedded import probes, state
 from infra.embedded.layout import Layout
+from infra.mailer import PORTS
 from scripts.grid8.doctor.finding import Finding
 from scripts.grid8.env import without_password
 
@@ -126,11 +127,11 @@ async def _redis(layout: Layout) -> Finding:
 async def _smtp(layout: Layout) -> Finding:
     async def question() -> Finding:
         url = urlsplit(layout.smtp_url)
-        host, port = url.hostname or "127.0.0.1", url.port
+        host, port = url.hostname or "127.0.0.1", url.port or PORTS[url.scheme]
         if url.scheme == "smtps":
-            _, writer = await asyncio.open_connection(host, port or 465, ssl=True)
+            _, writer = await asyncio.open_connection(host, port, ssl=True)
             writer.close()
-        elif not await probes.smtp_ready(host, port or 25)():
+        elif not await probes.smtp_ready(host, port)():
             return Finding(
                 "SMTP", "bad", f"{host}:{port} does not greet", "check GRID8_MAIL__SMTP_URL"
             )

@@ -13,6 +13,7 @@ from tests.faults.harness.caller import BROKEN, UNSENT, Answer, Caller
 from tests.faults.harness.checks import check_everything
 from tests.faults.harness.kills import Killer
 from tests.faults.harness.load import Load
+from tests.faults.harness.mails import check_mails, kept
 from tests.faults.harness.mix import KINDS, Record
 from tests.faults.harness.quiet import check_quiet
 from tests.faults.harness.sockets import Watcher
@@ -42,10 +43,12 @@ __all__ = [
     "Stores",
     "Watcher",
     "check_everything",
+    "check_mails",
     "check_quiet",
     "check_ready",
     "fault_stack",
     "generations",
+    "kept",
     "stores_of",
     "until",
 ]

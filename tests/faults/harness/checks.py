@@ -7,6 +7,7 @@ from typing import Any
 
 from bus.documents import EVENTS
 from tests.faults.harness.load import Load
+from tests.faults.harness.mails import check_mails
 from tests.faults.harness.mix import TRACES, Record
 from tests.faults.harness.quiet import check_quiet
 from tests.faults.harness.stack import Stores, stores_of
@@ -40,6 +41,7 @@ async def check_everything(
         _check_nothing_else(load, found)
         await _check_replies(load, stores)
         await check_revisions(stores)
+        await check_mails(load.stack, stores, exact=not load.mail_killed())
         await check_shown(load, stores)
 
 
@@ -64,6 +66,8 @@ async def _found(stores: Stores, org: str) -> dict[str, Counter[str]]:
     emails = {each["_id"]: each["email"] async for each in database["users"].find()}
     for place, field in (("users", "email"), ("corp_people", "email")):
         found[place] = Counter([each[field] async for each in database[place].find()])
+    verify = {"template": "verify_address"}
+    found["mails"] = Counter([each["to"] async for each in database["mails"].find(verify)])
     for place, field in (("brands", "name"), ("memberships", "email"), ("assets", "name")):
         query = {"organization_id": org}
         found[place] = Counter([each[field] async for each in database[place].find(query)])

@@ -205,6 +205,10 @@ class Load:
         await asyncio.gather(*(one(each) for each in self.records))
         self._finished = True
 
+    def mail_killed(self) -> bool:
+        """Whether the worker that hands mails over is not the one that the stack began with."""
+        return self.stack.process("worker-mail").generation > 1
+
     def ends(self) -> Counter[str]:
         """How many ended in which way."""
         return Counter(each.end for each in self.records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -234,6 +234,9 @@ async def test_mails_are_forgotten_after_the_retention(room: PostRoom) -> None:
     await queued(room)
     [mail] = await room.mails()
     assert mail.forget_at - mail.asked_at == timedelta(days=90)
+    stored = await room.database["mails"].find_one(mail.id)
+    assert stored is not None
+    assert isinstance(stored["forget_at"], datetime), "only dates expire"
     indexes = await room.database["mails"].index_information()
     assert indexes["retention"]["expireAfterSeconds"] == 0
     assert indexes["retention"]["key"] == [("forget_at", 1)]
