@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import bcrypt
 import pytest
 
 from bus import streams
@@ -84,3 +87,20 @@ async def auth(
             attempts,
         )
     passwords.close()
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often bcrypt was asked, by what it was asked."""
+    counted: Counter[str] = Counter()
+
+    def counting(name: str, real: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            counted[name] += 1
+            return real(*arguments)
+
+        return call
+
+    for name in ("hashpw", "checkpw"):
+        monkeypatch.setattr(bcrypt, name, counting(name, getattr(bcrypt, name)))
+    return counted

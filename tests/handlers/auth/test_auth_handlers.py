@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from typing import Any
 
-import bcrypt
 import pytest
 
 from bus import streams
@@ -16,68 +14,25 @@ from bus.delivery import Delivery, Entry
 from bus.handling import Policy
 from contracts.actor import Actor
 from contracts.auth.commands import (
-    OpenSession,
-    RefreshSession,
-    RegisterUser,
     RevokeSession,
     RevokeSessions,
     UpdateProfile,
 )
-from contracts.auth.errors import PasswordRefused
 from contracts.envelope import Envelope
-from contracts.sealed import Sealed, unseal
+from contracts.sealed import unseal
 from handlers.auth.documents import User
 from handlers.auth.queries import get_profile, list_sessions
-from handlers.auth.rules.passwords import check_password
 from tests.bus.desk import Refused
 from tests.handlers.auth.conftest import Auth
-
-PASSWORD = "correct horse battery"
-EMAIL = "olga@example.com"
-
-
-def registering(email: str = EMAIL, password: str = PASSWORD) -> RegisterUser:
-    return RegisterUser(email=email, password=Sealed(password), name="Olga")
-
-
-def signing_in(email: str = EMAIL, password: str = PASSWORD) -> OpenSession:
-    return OpenSession(email=email, password=Sealed(password), address="192.0.2.1", agent="curl")
-
-
-def refreshing(token: str) -> RefreshSession:
-    return RefreshSession(refresh_token=Sealed(token), address="192.0.2.2", agent="other")
-
-
-async def signed_in(auth: Auth) -> tuple[Actor, str]:
-    """A registered user who has signed in, and their refresh token."""
-    if await User.find_one({"email": EMAIL}) is None:
-        await auth.do(registering())
-    tokens = await auth.do(signing_in())
-    claims = auth.keys.verify(unseal(tokens["access_token"]))
-    return Actor(user=claims.user, session=claims.session), unseal(tokens["refresh_token"])
-
-
-async def refreshed(auth: Auth, token: str) -> str:
-    tokens: dict[str, Any] = await auth.do(refreshing(token))
-    return unseal(tokens["refresh_token"])
-
-
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often bcrypt was asked, by what it was asked."""
-    counted: Counter[str] = Counter()
-
-    def counting(name: str, real: Any) -> Any:
-        def call(*arguments: Any) -> Any:
-            counted[name] += 1
-            return real(*arguments)
-
-        return call
-
-    for name in ("hashpw", "checkpw"):
-        monkeypatch.setattr(bcrypt, name, counting(name, getattr(bcrypt, name)))
-    return counted
-
+from tests.handlers.auth.somebody import (
+    EMAIL,
+    PASSWORD,
+    refreshed,
+    refreshing,
+    registering,
+    signed_in,
+    signing_in,
+)
 
 # accounts
 
@@ -115,29 +70,6 @@ async def test_of_many_who_register_one_address_at_once_all_are_answered_alike(
     assert answers == [{"email": EMAIL}] * 8
     assert await User.count() == 1
     assert len(await auth.events("auth.user.registered")) == 1
-
-
-@pytest.mark.parametrize(
-    "password",
-    [
-        "aaaaaaaaaaaaaaa",
-        "ababababab",
-        "olga123456"[:9] + "!",
-        "olgaolga11",
-        "password12",
-        "PASSWORD!?xyz",
-    ],
-)
-def test_what_anybody_would_try_first_is_refused(password: str) -> None:
-    with pytest.raises(PasswordRefused) as refused:
-        check_password(password, email="olgaolga@example.com", name="Olga123")
-    assert refused.value.errors[0].pointer == "/password"
-    assert password not in str(refused.value)
-
-
-@pytest.mark.parametrize("password", [PASSWORD, "my password is quite long", "Tr0ub4dor&3x"])
-def test_a_password_that_is_good_enough_is_taken(password: str) -> None:
-    check_password(password, email=EMAIL, name="Olga")
 
 
 async def test_a_profile_is_renamed(auth: Auth) -> None:
