@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import nullcontext
 from typing import Any
@@ -234,7 +235,11 @@ def _answer_of(outcome: Outcome, route: Route, request: web.Request) -> Answer:
 
 def failed_answer(failure: Failure, request_id: str) -> Answer:
     """The answer that tells of a failure."""
-    return Answer(STATUS[failure.kind], {}, problem_body(failure, request_id), problem=True)
+    headers = {}
+    if failure.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
+    body = problem_body(failure, request_id)
+    return Answer(STATUS[failure.kind], headers, body, problem=True)
 
 
 def render(
