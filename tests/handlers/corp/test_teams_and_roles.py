@@ -344,3 +344,31 @@ async def test_whatever_all_do_at_once_every_standing_follows_from_what_is_held(
         await assert_every_standing_follows_from_what_is_held()
     assert ends["done"] > 15, ends
     assert not await corp.dead()
+
+
+async def test_a_team_may_have_a_thousand_members_and_no_more(corp: Desk) -> None:
+    owner = await organization(corp)
+    late = await member(corp, owner, "late", VIEWER)
+    made = await team(corp, owner)
+    it = await brand(corp, owner)
+    await Membership.insert_many(
+        [
+            Membership(
+                id=f"{owner.org}:usr_{n}", organization_id=owner.tenant, user_id=f"usr_{n}",
+                email=f"{n}@example.com", name=str(n), role=VIEWER, teams=[made],
+            )
+            for n in range(1000)
+        ]
+    )  # fmt: skip
+    await Team.get_pymongo_collection().update_one({"_id": made}, {"$set": {"members": 1000}})
+    joining = AddTeamMember(team=made, user_id=late.user)
+    assert await corp.code_of(joining, owner) == "corp.team_full"
+    await corp.do(AddBrandRole(brand=it, holder=made, role=EDITOR), owner)
+    wanted = {"effective_role": "viewer", f"brand_roles.{it}": "editor"}
+    assert await Membership.find(wanted).count() == 1000
+    await corp.do(UpdateTeam(team=made, role=EDITOR), owner)
+    assert await Membership.find({"effective_role": "editor", "brand_roles": {}}).count() == 1000
+    await corp.do(DeleteTeam(team=made), owner)
+    wanted = {"teams": [], "effective_role": "viewer", "brand_roles": {}}
+    assert await Membership.find(wanted).count() == 1000
+    assert len(await corp.events("corp.member.changed")) == 3000
