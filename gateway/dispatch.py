@@ -252,8 +252,9 @@ def failed_answer(failure: Failure, request_id: str) -> Answer:
     """The answer that tells of a failure."""
     headers = {}
     if failure.retry_after is not None:
-        headers["Retry-After"] = str(math.ceil(failure.retry_after))
-    return Answer(STATUS[failure.kind], headers, problem_body(failure, request_id), problem=True)
+        headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
+    body = problem_body(failure, request_id)
+    return Answer(STATUS[failure.kind], headers, body, problem=True)
 
 
 def render(

@@ -66,10 +66,17 @@ async def configuration(api: Api, tenant: Tenant) -> str:
     gone = await new_person(api, "Signs out")
     asset = await owner.post(f"/v1/orgs/{org}/assets?filename=x.txt", data=secrets.token_bytes(40))
     owned = await owner.post("/v1/orgs", {"name": secrets.token_hex(6)})
+    handed = await owner.post("/v1/orgs", {"name": secrets.token_hex(6)})
+    email = f"{secrets.token_hex(6)}@example.com"
+    invitation = await owner.post(f"/v1/orgs/{org}/invitations", {"email": email})
     others: dict[str, dict[str, str]] = {
         "deleteBrand": {"path.brand": await made("brands")},
         "deleteProject": {"path.project": await made("projects", brand_id=tenant.brand)},
         "deleteAsset": {"path.asset": asset.json["id"]},
+        "deleteTeam": {"path.team": await made("teams")},
+        "revokeInvitation": {"path.invitation": invitation.json["id"]},
+        "transferOrganization": {"path.org": handed.json["id"]},
+        "addTeamMember": {"body.user_id": viewer.id},
         "deleteOrganization": {"path.org": owned.json["id"]},
         "removeMember": {"path.user": leaver.id},
         "revokeSession": {"path.session": spent.json["session_id"]},
@@ -86,6 +93,9 @@ async def configuration(api: Api, tenant: Tenant) -> str:
         "path.brand": tenant.brand,
         "path.project": tenant.project,
         "path.asset": tenant.asset,
+        "path.team": tenant.team,
+        "path.holder": tenant.team,
+        "path.invitation": tenant.invitation,
         "path.session": second.owner.tokens["session_id"],
         "path.command": command.json["command_id"],
         "path.code": "validation_failed",

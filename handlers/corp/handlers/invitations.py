@@ -136,6 +136,9 @@ async def accept_invitation(command: AcceptInvitation, uow: UnitOfWork) -> Membe
     check_invited(invitation.email, person.email)
     check_invitation_lives(invitation_status(invitation.status, invitation.expires_at, now()))
     if await Membership.get(membership_id(organization.id, person.id)) is not None:
+        # Perhaps by this very invitation, a moment after it was read.
+        latest = await Invitation.get(invitation.id)
+        check_invitation_lives(latest.status if latest is not None else invitation.status)
         raise AlreadyMember()
     uow.hold_id(Organization, organization.id)
     invitation.status, invitation.accepted_by = "accepted", person.id

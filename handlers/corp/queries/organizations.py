@@ -27,7 +27,7 @@ def membership_id(organization: str, user: str) -> str:
     return f"{organization}:{user}"
 
 
-def organization_view(organization: Organization, role: Role) -> OrganizationView:
+def organization_view(organization: Organization, role: Role | None) -> OrganizationView:
     return OrganizationView(
         id=organization.id,
         name=organization.name,
@@ -97,6 +97,6 @@ async def list_organizations(actor: Actor, cursor: Cursor) -> Page[OrganizationV
 async def get_organization(actor: Actor) -> OrganizationView:
     """The organization acted in."""
     organization = await Organization.get(actor.tenant)
-    if organization is None or actor.role is None:
+    if organization is None:
         raise OrganizationNotFound()
     return organization_view(organization, actor.role)

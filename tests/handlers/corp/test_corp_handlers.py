@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bus.paging import Cursor
 from contracts.actor import Actor
-from contracts.auth.events import UserRegistered, UserUpdated
+from contracts.auth.events import UserUpdated
 from contracts.corp.commands import (
     AddMember,
     ChangeMember,
@@ -45,37 +45,7 @@ from handlers.corp.queries import (
 )
 from handlers.corp.rules import check_gives, check_owner_remains, name_key, slug_from
 from tests.bus.desk import Desk, Refused
-
-
-async def person(corp: Desk, name: str) -> Actor:
-    """Somebody who has registered."""
-    user = f"usr_{name}"
-    await corp.react(UserRegistered(user_id=user, email=f"{name}@example.com", name=name))
-    return Actor(user=user)
-
-
-async def organization(corp: Desk, owner: str = "olga", name: str = "Acme") -> Actor:
-    """A new organization's owner, acting in it."""
-    actor = await person(corp, owner)
-    made = await corp.do(CreateOrganization(name=name), actor)
-    return Actor(user=actor.user, org=made["id"], role=Role.OWNER)
-
-
-async def member(corp: Desk, owner: Actor, name: str, role: Role) -> Actor:
-    actor = await person(corp, name)
-    await corp.do(AddMember(email=f"{name}@example.com", role=role), owner)
-    return Actor(user=actor.user, org=owner.org, role=role)
-
-
-async def brand(corp: Desk, actor: Actor, name: str = "Brand") -> str:
-    made: dict[str, Any] = await corp.do(CreateBrand(name=name), actor)
-    return str(made["id"])
-
-
-async def at_once(corp: Desk, *each: tuple[Any, Actor]) -> Counter[str]:
-    """How commands end that are all on their way at the same time."""
-    return Counter(await asyncio.gather(*(corp.code_of(*one) for one in each)))
-
+from tests.handlers.corp.tenants import at_once, brand, member, organization, person
 
 # organizations
 
