@@ -18,7 +18,7 @@ import aiohttp
 from infra.embedded.ports import free_port
 from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
-from scripts.bench.processes import cpu_seconds
+from scripts.bench.processes import UNLIMITED, cpu_seconds
 from scripts.demo.client import Client
 
 SIDES = ("grid8", "grid8 async", "lean")
@@ -34,7 +34,8 @@ async def measure(
     request of each process, of the synchronous side.
     """
     with tempfile.TemporaryDirectory(prefix="grid8-bench-") as folder:
-        async with running_stack(Path(folder), env={"GRID8_LOGS__LEVEL": "warning"}) as stack:
+        env = {"GRID8_LOGS__LEVEL": "warning", **UNLIMITED}
+        async with running_stack(Path(folder), env=env) as stack:
             say("the stack is ready")
             port = free_port()
             lean = await asyncio.create_subprocess_exec(

@@ -1,9 +1,16 @@
-"""Processor time of other processes, from /proc."""
+"""The processes of a measurement: their settings, and their processor time, from /proc."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+UNLIMITED = {
+    "GRID8_LIMITS__CALLER": "0",
+    "GRID8_LIMITS__ADDRESS": "0",
+    "GRID8_LIMITS__IDENTITY": "0",
+}
+"""One caller makes all the load."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

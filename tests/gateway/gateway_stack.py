@@ -24,7 +24,15 @@ SMALL_LIMIT = 100_000
 """Bytes that the second gateway takes as an upload."""
 ROLES = ("auth", "corp", "asset", "mail", "relay")
 
+UNLIMITED = {
+    "GRID8_LIMITS__CALLER": "0",
+    "GRID8_LIMITS__ADDRESS": "0",
+    "GRID8_LIMITS__IDENTITY": "0",
+}
+"""Tests and load come from one address, and often from one caller."""
+
 QUICK = {
+    **UNLIMITED,
     "GRID8_AUTH__BCRYPT_COST": "4",
     "GRID8_GATEWAY__CORS_ORIGINS": ORIGIN,
     "GRID8_GATEWAY__DRAIN_GRACE": "1",
