@@ -94,7 +94,7 @@ def middleware_of(settings: Settings) -> Any:
                 log.info(
                     "request",
                     method=request.method,
-                    path=request.path,
+                    path=request.rel_url.raw_path,
                     status=response.status,
                     ms=round(seconds * 1000, 1),
                     address=request["address"],
@@ -179,7 +179,7 @@ async def _answer(request: web.Request, handler: Handler, origins: set[str]) -> 
         log.warning("dependency_down", reason=str(error)[:300])
         return problem_response(DependencyDown(retry_after=5), request["id"])
     except Exception:
-        log.exception("request_failed", method=request.method, path=request.path)
+        log.exception("request_failed", method=request.method, path=request.rel_url.raw_path)
         return problem_response(InternalError(), request["id"])
 
 
