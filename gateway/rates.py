@@ -33,8 +33,8 @@ LEASE = 1.0
 """Seconds a portion may be given out."""
 SHARE = 100
 """A portion is at most the limit divided by this."""
-BUDGETS: dict[Policy, float] = {"caller": 0.1, "address": 0.1, "identity": 2.0}
-"""Seconds Redis may take: who is let in anyway shall not wait long for it."""
+IDENTITY_PATIENCE = 2.0
+"""Seconds that those wait for Redis who are refused when it does not answer."""
 SULK = 1.0
 """Seconds for which nobody waits for Redis again after it was too slow or away."""
 REMEMBERED = 20_000
@@ -92,8 +92,16 @@ class Rates:
             "address": settings.address,
             "identity": settings.identity,
         }
+        self._patience: dict[Policy, float] = {
+            "caller": settings.patience,
+            "address": settings.patience,
+            "identity": IDENTITY_PATIENCE,
+        }
         self._redis = connect(
-            redis_url, max_connections=CONNECTIONS, socket_timeout=max(BUDGETS.values()), retries=0
+            redis_url,
+            max_connections=CONNECTIONS,
+            socket_timeout=max(self._patience.values()),
+            retries=0,
         )
         self._storage = RedisStorage(
             "async+redis://",
@@ -149,7 +157,7 @@ class Rates:
             # Of nobody's context: it asks for all of them.
             bucket.task = asyncio.create_task(self._fetch(policy, key, bucket), context=Context())
         try:
-            async with asyncio.timeout(BUDGETS[policy]):
+            async with asyncio.timeout(self._patience[policy]):
                 return await future
         except TimeoutError as error:
             self._sulk("too slow")

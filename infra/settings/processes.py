@@ -68,6 +68,12 @@ class LimitsSettings(Concern):
         ge=0,
         description="Registrations, sign-ins, refreshes and the like a minute of one address; 0 is no limit.",
     )
+    patience: float = Field(
+        0.1,
+        gt=0,
+        le=5,
+        description="Seconds that counting a request may take, before it is let in uncounted; those of identity wait 2 s, and are refused.",
+    )
 
 
 class WorkerSettings(Concern):

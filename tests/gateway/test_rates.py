@@ -25,7 +25,7 @@ CALLER, ADDRESS, IDENTITY = 150, 20, 25
 
 
 def settings(caller: int) -> LimitsSettings:
-    return LimitsSettings(caller=caller, address=0, identity=0)
+    return LimitsSettings(caller=caller, address=0, identity=0, patience=5)
 
 
 @pytest.fixture
@@ -170,6 +170,7 @@ async def limited(
         "GRID8_MONGO__DATABASE": "gateway_limited",
         "GRID8_GATEWAY__TRUSTED_PROXIES": "1",
         "GRID8_AUTH__SESSION_CACHE": "5",
+        "GRID8_LIMITS__PATIENCE": "1",
         "GRID8_LIMITS__CALLER": str(CALLER),
         "GRID8_LIMITS__ADDRESS": str(ADDRESS),
         "GRID8_LIMITS__IDENTITY": str(IDENTITY),
