@@ -30,6 +30,17 @@ REPLAYS = "replays"
 FEED_ORDER = [("org", ASCENDING), ("logged", ASCENDING), ("_id", ASCENDING)]
 """The index in whose order an organization's events are shown."""
 
+_BY_LOG = [("logged", ASCENDING), ("_id", ASCENDING)]
+AUDIT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
+    ([("org", ASCENDING), ("actor", ASCENDING), *_BY_LOG], {"name": "by_actor"}),
+    ([("org", ASCENDING), ("type", ASCENDING), *_BY_LOG], {"name": "by_kind"}),
+    (
+        [("data.user_id", ASCENDING), *_BY_LOG],
+        {"name": "of_user", "partialFilterExpression": {"data.user_id": {"$exists": True}}},
+    ),
+]
+"""By whom, of what kind, and about which user: see audit.py."""
+
 INBOX_DAYS = 8
 """Longer than any redelivery, and than the 24 h an Idempotency-Key is kept."""
 
@@ -61,6 +72,7 @@ async def ensure_bus_indexes(database: Database) -> None:
                 [("org", ASCENDING), ("subject", ASCENDING), ("_id", ASCENDING)], name="by_subject"
             ),
             IndexModel([("time", ASCENDING)], name="by_time"),
+            *(IndexModel(keys, **options) for keys, options in AUDIT_INDEXES),
         ]
     )
     with contextlib.suppress(OperationFailure):  # it is only where an older version made it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import signal
 import sys
@@ -25,6 +24,8 @@ from redis.exceptions import RedisError
 from bus.middleware import tracing_is_on
 from contracts.errors import DomainError
 from contracts.types import new_id
+from gateway.addresses import client_address
+from gateway.admission import STANDING
 from gateway.dispatch import dispatch
 from gateway.errors import (
     BodyTooLarge,
@@ -61,25 +62,10 @@ _propagator = TraceContextTextMapPropagator()
 CUT_TIMEOUT = 1.0
 """Seconds that a request which has outlived the drain is given to end."""
 
-EXPOSED = "ETag, Location, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
-
-
-def client_address(request: web.Request, trusted_proxies: int) -> str:
-    """Who is calling, as far as the trusted proxies tell."""
-    peer = request.remote or ""
-    if trusted_proxies:
-        hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
-        if len(hops) >= trusted_proxies:
-            peer = hops[-trusted_proxies]
-    return _address(peer)
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return "unknown"
+EXPOSED = (
+    "ETag, Location, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, "
+    "Idempotent-Replayed, Preference-Applied"
+)
 
 
 def middleware_of(settings: Settings) -> Any:
@@ -108,7 +94,7 @@ def middleware_of(settings: Settings) -> Any:
                 log.info(
                     "request",
                     method=request.method,
-                    path=request.path,
+                    path=request.rel_url.raw_path,
                     status=response.status,
                     ms=round(seconds * 1000, 1),
                     address=request["address"],
@@ -149,6 +135,9 @@ def decorator_of(settings: Settings) -> Any:
         headers["Server"] = "grid8"
         for header, value in SECURITY.items():
             headers.setdefault(header, value)
+        standing = request.get(STANDING)
+        if standing is not None:
+            headers["RateLimit-Policy"], headers["RateLimit"] = standing.policy, standing.now
         if response.status >= 400:
             headers["Cache-Control"] = "no-store"
         elif request.method not in ("GET", "HEAD"):
@@ -190,7 +179,7 @@ async def _answer(request: web.Request, handler: Handler, origins: set[str]) -> 
         log.warning("dependency_down", reason=str(error)[:300])
         return problem_response(DependencyDown(retry_after=5), request["id"])
     except Exception:
-        log.exception("request_failed", method=request.method, path=request.path)
+        log.exception("request_failed", method=request.method, path=request.rel_url.raw_path)
         return problem_response(InternalError(), request["id"])
 
 

@@ -23,6 +23,7 @@ from contracts.base import Command
 from contracts.envelope import Envelope
 from contracts.errors import ErrorKind, Failure
 from contracts.sealed import OPEN, REVEAL
+from gateway.admission import admit
 from gateway.errors import (
     CommandLost,
     DependencyDown,
@@ -46,9 +47,8 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
     """Answer one request. Raises DomainError for whatever is wrong with it."""
-    with patience():
-        in_a_brand = is_about_a_brand(route)
-        actor = await gateway.auth.actor(request, route.allow, in_a_brand=in_a_brand)
+    in_a_brand = is_about_a_brand(route)
+    actor = await admit(request, route, gateway)
     if any(not _ID.fullmatch(request.match_info[name]) for name in route.ids_in_path):
         raise RouteUnknown("An id in the address is not one.")
     acting = actor

@@ -89,6 +89,15 @@ class IfMatchMalformed(DomainError):
     title = 'If-Match must name one revision, as in If-Match: "3"'
 
 
+class RateLimited(DomainError):
+    """Retry-After says when to try again. The RateLimit header of every answer tells how much
+    is left, so that it need not come to this."""
+
+    code = "rate_limited"
+    kind = ErrorKind.RATE_LIMITED
+    title = "Too many requests; try again later"
+
+
 class CommandUnknown(DomainError):
     code = "command_unknown"
     kind = ErrorKind.NOT_FOUND

@@ -27,6 +27,7 @@ from gateway.limits import parse_parameters
 from gateway.state import Gateway
 
 _WORD = "[a-z0-9][a-z0-9_-]*"
+TYPE_PATTERN = rf"^{_WORD}(\.{_WORD})*(\.\*)?$"
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -51,7 +52,8 @@ class EventFeed(View):
     next_cursor: str = Field(description="Give it back as `after`; a feed has no end.")
 
 
-def _rfc3339(value: object) -> object:
+def rfc3339(value: object) -> object:
+    """The value, if it is the text of an RFC 3339 time. Raises ValueError."""
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise ValueError("must be an RFC 3339 time with its offset")
     return value
@@ -75,8 +77,7 @@ class FeedParameters(BaseModel):
     ] = None
     limit: Annotated[int, Field(ge=1, le=200, description="Events on a page.")] = 50
     type: Annotated[
-        Annotated[str, StringConstraints(pattern=rf"^{_WORD}(\.{_WORD})*(\.\*)?$", max_length=200)]
-        | None,
+        Annotated[str, StringConstraints(pattern=TYPE_PATTERN, max_length=200)] | None,
         Field(description="A type, or the beginning of several, as in `corp.*`."),
     ] = None
     subject: Annotated[
@@ -84,7 +85,7 @@ class FeedParameters(BaseModel):
         Field(min_length=1, max_length=200, description="What the events are about."),
     ] = None
     since: Annotated[
-        Annotated[AwareDatetime, BeforeValidator(_rfc3339)] | None,
+        Annotated[AwareDatetime, BeforeValidator(rfc3339)] | None,
         Field(description="Nothing that was logged before this time."),
     ] = None
 

@@ -23,6 +23,8 @@ from gateway.limits import parse_object, unknown_fields
 from gateway.problems import invalid
 from gateway.table import Reference, Route
 
+_UNPRINTABLE = re.compile(r"[^ -~]")
+
 
 async def command_of(
     request: web.Request, route: Route, actor: Actor | None, body: bytes
@@ -102,7 +104,7 @@ def _from_request(request: web.Request, what: str) -> Any:
     if what == "address":
         return request["address"]
     if what == "agent":
-        return request.headers.get("User-Agent", "")[:512].encode("ascii", "replace").decode()
+        return _UNPRINTABLE.sub("?", request.headers.get("User-Agent", "")[:512])
     value = request.headers.get("If-Match")
     if value is None or value.strip() == "*":
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -20,6 +21,9 @@ from gateway.errors import (
     ValidationFailed,
 )
 from gateway.problems import SHOWN, invalid, pointer
+
+# pydantic also takes 1.0, 1_0 and +1.
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 BODY_TIMEOUT = 30.0
 """Seconds a JSON body may take to arrive."""
@@ -107,6 +111,18 @@ def parse_parameters(request: web.Request, model: type[BaseModel] | None) -> dic
         if not names:
             return {}
         raise unknown_fields(names, "This address takes no query parameters.")
+    for name in names:
+        info = model.model_fields.get(name)
+        if (
+            info is not None
+            and info.annotation is int
+            and not _INTEGER.fullmatch(request.query[name])
+        ):
+            detail = "must be a whole number, in digits"
+            raise ValidationFailed(
+                f"{name}: {detail}",
+                errors=[FieldError(pointer=name, code="int_parsing", detail=detail)],
+            )
     try:
         found = model.model_validate(dict(request.query))
     except ValidationError as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.json_schema import models_json_schema
 
 from contracts.permissions import GRANTS, Permission
+from gateway.admission import LIMIT_HEADERS
 from gateway.table import Access, Route, is_page
 from infra.problems import MEDIA_TYPE, Problem
 
@@ -221,11 +222,12 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
             "description": _STATUS_TEXT[status],
             "content": {MEDIA_TYPE: {"schema": references[(Problem, "serialization")]}},
         }
+    answers["429"]["headers"] = LIMIT_HEADERS
     return dict(sorted(answers.items()))
 
 
 def _refusals(route: Route) -> list[str]:
-    found = ["400", "404", "422", "503"]
+    found = ["400", "404", "422", "429", "503"]
     if route.allow is not Access.PUBLIC or route.contract is not None:
         found.append("401")
     if isinstance(route.allow, Permission) or route.operation == "getFile":

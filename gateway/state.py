@@ -13,6 +13,7 @@ from bus.committer import Committer
 from bus.replies import Replies
 from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
+from gateway.rates import Rates
 from gateway.senders import Senders
 from handlers.asset.queries import use_signer
 from handlers.domain import Context
@@ -38,6 +39,7 @@ class Gateway:
     keys: KeyRing
     sessions: SessionStore
     auth: Authenticator
+    rates: Rates
     idempotency: Idempotency
     store: ObjectStore
     signer: FileSigner
@@ -60,6 +62,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         committer = Committer(
             context.database.client, context.database, limit=settings.worker.flush_limit
         )
+        rates = Rates(settings.redis.url, settings.limits)
         store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
         use_signer(file_signer(settings))
         await replies.start()
@@ -74,6 +77,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 keys=keys,
                 sessions=sessions,
                 auth=Authenticator(keys, sessions, believe=settings.auth.session_cache),
+                rates=rates,
                 idempotency=Idempotency(
                     context.redis,
                     fingerprint_key(settings),
@@ -85,6 +89,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 committer=committer,
             )
         finally:
+            await rates.close()
             await committer.close()
             await store.close()
             await replies.close()

@@ -78,6 +78,13 @@ class Route:
         return isinstance(self.allow, Permission)
 
     @cached_property
+    def limited_as(self) -> Literal["caller", "address", "identity"]:
+        """Which rate limit holds: public commands are those by which somebody gets in."""
+        if self.allow is not Access.PUBLIC:
+            return "caller"
+        return "identity" if self.kind == "command" else "address"
+
+    @cached_property
     def body_fields(self) -> list[str]:
         """Fields of the command that the body may give."""
         if self.contract is None:

@@ -1,12 +1,15 @@
-"""Pages and documents about the interface: /openapi.json, /docs, /problems/{code}."""
+"""Pages and documents about the interface: /, /openapi.json, /docs, /problems."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
+from inspect import cleandoc
 from typing import Any
 
 from aiohttp import web
+from pydantic import Field
 
 import bus.producing.cloudevents  # noqa: F401 - every error must be known here
 import contracts.catalog  # noqa: F401 - as above
@@ -27,6 +30,30 @@ class ProblemKindView(View):
     code: str
     title: str
     status: int
+    explanation: str | None = Field(description="What to do about it, where that is not plain.")
+
+
+class ProblemKindsView(View):
+    """Every error code."""
+
+    items: tuple[ProblemKindView, ...]
+
+
+async def get_index(request: web.Request, _: Gateway, __: None) -> web.Response:
+    """Where to look, as a page for people."""
+    parse_parameters(request, None)
+    links = (
+        ("/docs", "the interface, for people"),
+        ("/openapi.json", "the interface, for machines (OpenAPI 3.1)"),
+        ("/problems", "every error code"),
+        ("/health", "whether this process is alive"),
+        ("/ready", "whether it has all that it needs"),
+    )
+    rows = "".join(
+        f'<tr><td><a href="{path}">{path}</a></td><td>{escape(what)}</td></tr>'
+        for path, what in links
+    )
+    return _page("Grid8", f"<table>{rows}</table>")
 
 
 async def get_openapi(request: web.Request, _: Gateway, __: None) -> web.Response:
@@ -41,8 +68,55 @@ async def get_problem_kind(request: web.Request, _: Gateway, __: None) -> web.Re
     found = DomainError.all().get(request.match_info["code"])
     if found is None:
         raise RouteUnknown("There is no problem with this code.")
-    view = ProblemKindView(code=found.code, title=found.title, status=STATUS[found.kind])
-    return respond(request, 200, view.model_dump(mode="json"))
+    view = _kind(found)
+    if _is_browser(request):
+        return _page("Problem", _table([view]))
+    return respond(request, 200, view.model_dump(mode="json"), {"Vary": "Accept"})
+
+
+async def get_problem_kinds(request: web.Request, _: Gateway, __: None) -> web.Response:
+    """Every problem there is."""
+    parse_parameters(request, None)
+    kinds = [_kind(error) for error in DomainError.all().values()]
+    if _is_browser(request):
+        return _page("Problems", _table(kinds))
+    view = ProblemKindsView(items=tuple(kinds))
+    return respond(request, 200, view.model_dump(mode="json"), {"Vary": "Accept"})
+
+
+def _kind(error: type[DomainError]) -> ProblemKindView:
+    own = error.__dict__.get("__doc__")
+    return ProblemKindView(
+        code=error.code,
+        title=error.title,
+        status=STATUS[error.kind],
+        explanation=" ".join(cleandoc(own).split()) if own else None,
+    )
+
+
+def _is_browser(request: web.Request) -> bool:
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def _table(kinds: Sequence[ProblemKindView]) -> str:
+    rows = "".join(
+        f'<tr><td><a href="/problems/{escape(each.code)}"><code>{escape(each.code)}</code></a>'
+        f"</td><td>{each.status}</td><td>{escape(each.title)}</td>"
+        f"<td>{escape(each.explanation or '')}</td></tr>"
+        for each in kinds
+    )
+    return f"<table><tr><th>Code<th>Status<th>Title<th></tr>{rows}</table>"
+
+
+def _page(title: str, content: str) -> web.Response:
+    text = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}body{{display:block}}</style>"
+        f"<main><h1>{title}</h1>{content}</main></html>"
+    )
+    headers = {"Content-Security-Policy": _POLICY, "Vary": "Accept"}
+    return web.Response(text=text, content_type="text/html", headers=headers)
 
 
 async def get_docs(request: web.Request, _: Gateway, __: None) -> web.Response:
@@ -51,14 +125,14 @@ async def get_docs(request: web.Request, _: Gateway, __: None) -> web.Response:
     return web.Response(
         text=docs_page(request.app[OPENAPI]),
         content_type="text/html",
-        headers={
-            "Content-Security-Policy": (
-                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
-                "base-uri 'none'; form-action 'none'"
-            )
-        },
+        headers={"Content-Security-Policy": _POLICY},
     )
 
+
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#2563eb}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,9 +18,16 @@ from jose.exceptions import JOSEError
 from infra.settings import AuthSettings
 
 ALGORITHM = "ES256"
+TYPE = "at+jwt"
 LONGEST = 4096
 """Characters of the longest token that is looked at."""
 REMEMBERED = 10_000
+LONGEST_LIFE = 86_400
+"""Seconds; what GRID8_AUTH__ACCESS_TTL may be at most."""
+_HEADER = {"alg", "kid", "typ"}
+# 64 bytes of signature, whose last character has four bits that say nothing: none has another
+# spelling, and nothing that base64 decoders pass over is passed over.
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]", re.ASCII)
 
 
 class TokenInvalid(Exception):
@@ -88,7 +96,7 @@ class KeyRing:
             "exp": issued + self._settings.access_ttl,
         }
         token: str = jwt.encode(
-            claims, self._private[kid], algorithm=ALGORITHM, headers={"kid": kid, "typ": "at+jwt"}
+            claims, self._private[kid], algorithm=ALGORITHM, headers={"kid": kid, "typ": TYPE}
         )
         return token
 
@@ -108,13 +116,15 @@ class KeyRing:
         return claims
 
     def _verify(self, token: str) -> Claims:
+        if not _FORM.fullmatch(token):
+            raise TokenInvalid("not a JWS in compact form with a signature of ours")
         try:
             header = jws.get_unverified_header(token)
-            kid = header.get("kid")
-            if header.get("alg") != ALGORITHM or not isinstance(kid, str):
+            if header.keys() != _HEADER or header["typ"] != TYPE:
+                raise TokenInvalid("not an access token (RFC 9068), or more in the header")
+            kid = header["kid"]
+            if header["alg"] != ALGORITHM or not isinstance(kid, str):
                 raise TokenInvalid("another algorithm, or no kid")
-            if header.get("crit") is not None:
-                raise TokenInvalid("a critical header that is not understood")
             key = self._public.get(kid)
             if key is None:
                 raise TokenInvalid("unknown kid")
@@ -133,6 +143,7 @@ class KeyRing:
                 },
             )
             user, session, expires = payload["sub"], payload["sid"], payload["exp"]
+            issued, begins, audience = payload["iat"], payload["nbf"], payload["aud"]
         except TokenInvalid:
             raise
         except (
@@ -144,8 +155,12 @@ class KeyRing:
             RecursionError,
         ) as error:
             raise TokenInvalid(str(error)) from error
-        if not isinstance(user, str) or not isinstance(session, str) or type(expires) is not int:
+        if not all(isinstance(each, str) for each in (user, session, audience)):
             raise TokenInvalid("claims of the wrong type")
+        if not all(type(each) is int for each in (expires, issued, begins)):
+            raise TokenInvalid("times of the wrong type")
+        if issued > time.time() or expires - issued > LONGEST_LIFE:
+            raise TokenInvalid("issued in the future, or for too long")
         return Claims(user, session, expires)
 
     def jwks(self) -> dict[str, Any]:

@@ -1,8 +1,15 @@
-"""Routes of events, commands and realtime tickets."""
+"""Routes of events, their audit, commands and realtime tickets."""
 
 from __future__ import annotations
 
 from contracts.permissions import Permission
+from gateway.audit import (
+    AuditPage,
+    AuditParameters,
+    OwnAuditParameters,
+    list_audit,
+    list_own_audit,
+)
 from gateway.events import MEDIA, AcceptedEvents, publish_events
 from gateway.feed import EventFeed, FeedParameters, list_events
 from gateway.realtime import TicketView, create_ticket
@@ -29,6 +36,22 @@ REALTIME: list[Route] = [
         allow=Permission.EVENTS_READ,
         answers=EventFeed,
         parameters=FeedParameters,
+    ),
+    custom(
+        "GET",
+        ORG + "/audit",
+        list_audit,
+        allow=Permission.AUDIT_READ,
+        answers=AuditPage,
+        parameters=AuditParameters,
+    ),
+    custom(
+        "GET",
+        "/v1/me/audit",
+        list_own_audit,
+        allow=SIGNED_IN,
+        answers=AuditPage,
+        parameters=OwnAuditParameters,
     ),
     custom("GET", "/v1/commands/{command}", get_command, allow=SIGNED_IN, answers=CommandView),
     custom(

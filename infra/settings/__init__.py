@@ -20,6 +20,7 @@ from infra.settings.domains import AssetSettings, AuthSettings, CorpSettings, Se
 from infra.settings.names import SettingUnknown, check_names, names_of
 from infra.settings.processes import (
     GatewaySettings,
+    LimitsSettings,
     LogSettings,
     NotifierSettings,
     OpsSettings,
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     mongo: MongoSettings = MongoSettings()
     gateway: GatewaySettings = GatewaySettings()
+    limits: LimitsSettings = LimitsSettings()
     worker: WorkerSettings = WorkerSettings()
     relay: RelaySettings = RelaySettings()
     notifier: NotifierSettings = NotifierSettings()
@@ -97,6 +99,7 @@ __all__ = [
     "BreakerSettings",
     "CorpSettings",
     "GatewaySettings",
+    "LimitsSettings",
     "LogSettings",
     "MailSettings",
     "MongoSettings",

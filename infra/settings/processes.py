@@ -50,6 +50,32 @@ class GatewaySettings(Concern):
     _lists = field_validator("cors_origins", mode="before")(split_list)
 
 
+class LimitsSettings(Concern):
+    """Generous, because people load what ``up`` starts to see what it bears."""
+
+    caller: int = Field(
+        60_000,
+        ge=0,
+        description="Requests a minute of one user or API key, over all gateways; 0 is no limit.",
+    )
+    address: int = Field(
+        6_000,
+        ge=0,
+        description="Requests a minute of one address (IPv6: of one /64) without a valid caller: public routes, and what is refused; 0 is no limit.",
+    )
+    identity: int = Field(
+        1_200,
+        ge=0,
+        description="Registrations, sign-ins, refreshes and the like a minute of one address; 0 is no limit.",
+    )
+    patience: float = Field(
+        0.1,
+        gt=0,
+        le=5,
+        description="Seconds that counting a request may take, before it is let in uncounted; those of identity wait 2 s, and are refused.",
+    )
+
+
 class WorkerSettings(Concern):
     slots: int = Field(
         64,

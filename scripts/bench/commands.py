@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import statistics
 import sys
@@ -18,7 +17,7 @@ import aiohttp
 from infra.embedded.ports import free_port
 from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
-from scripts.bench.processes import cpu_seconds
+from scripts.bench.processes import UNLIMITED, cpu_seconds, run_load
 from scripts.demo.client import Client
 
 SIDES = ("grid8", "grid8 async", "lean")
@@ -34,7 +33,8 @@ async def measure(
     request of each process, of the synchronous side.
     """
     with tempfile.TemporaryDirectory(prefix="grid8-bench-") as folder:
-        async with running_stack(Path(folder), env={"GRID8_LOGS__LEVEL": "warning"}) as stack:
+        env = {"GRID8_LOGS__LEVEL": "warning", **UNLIMITED}
+        async with running_stack(Path(folder), env=env) as stack:
             say("the stack is ready")
             port = free_port()
             lean = await asyncio.create_subprocess_exec(
@@ -87,13 +87,13 @@ async def _compare(
 ) -> dict[str, Any]:
     results = []
     for side in SIDES:  # warm-up, not counted
-        await _load({**targets[side], "connections": 8, "seconds": 1.0})
+        await run_load({**targets[side], "connections": 8, "seconds": 1.0})
     for count in connections:
         taken: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
         for number in range(rounds):
             for side in SIDES:
                 before = _cpu(stack, lean)
-                run = await _load({**targets[side], "connections": count, "seconds": seconds})
+                run = await run_load({**targets[side], "connections": count, "seconds": seconds})
                 if side == "grid8 async":
                     await _drained(stack)
                 after = _cpu(stack, lean)
@@ -108,22 +108,6 @@ async def _compare(
                 )
         results.append({"connections": count, "sides": _summary(taken)})
     return {"bench": "commands", "rounds": rounds, "seconds": seconds, "results": results}
-
-
-async def _load(spec: dict[str, Any]) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "scripts.bench.load",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    spec = {**spec, "prefix": secrets.token_hex(4)}
-    out, _ = await process.communicate(json.dumps(spec).encode())
-    if process.returncode:
-        raise RuntimeError("the load generator failed; see above")
-    result: dict[str, Any] = json.loads(out)
-    return result
 
 
 async def _drained(stack: RunningStack) -> None:

@@ -2,6 +2,8 @@
 
 ``python -m scripts.bench.load`` reads one JSON object from standard input
 (url, token, headers, connections, seconds, prefix) and prints one with counts and latencies.
+``method`` may be GET; ``bodies`` are sent in turn instead of a brand each; ``rate`` is how many
+requests a second are due on each connection, late ones counted from when they were due.
 """
 
 from __future__ import annotations
@@ -19,17 +21,29 @@ import uvloop
 async def _client(number: int, spec: dict[str, Any], until: float, seen: dict[str, Any]) -> None:
     url = urlsplit(spec["url"])
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    method = spec.get("method", "POST")
     head = (
-        f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n"
-        f"Authorization: Bearer {spec['token']}\r\nContent-Type: application/json\r\n"
+        f"{method} {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+        + (f"Authorization: Bearer {spec['token']}\r\n" if spec["token"] else "")
+        + ("" if method == "GET" else "Content-Type: application/json\r\n")
         + "".join(f"{name}: {value}\r\n" for name, value in spec["headers"].items())
     )
+    bodies, pause = spec.get("bodies"), 1 / spec["rate"] if spec.get("rate") else 0.0
+    due = time.perf_counter() + pause * number / spec["connections"]
     count = 0
     while time.perf_counter() < until:
         body = json.dumps({"name": f"{spec['prefix']} {number} {count}"})
+        if bodies:
+            body = bodies[(number + count) % len(bodies)]
         count += 1
         started = time.perf_counter()
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        if pause:
+            await asyncio.sleep(max(0.0, due - started))
+            started, due = due, due + pause
+        if method == "GET":
+            writer.write(f"{head}\r\n".encode())
+        else:
+            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         lowered = answer.lower()
         at = lowered.index(b"content-length:") + 15

@@ -1,9 +1,21 @@
-"""Processor time of other processes, from /proc."""
+"""The processes of a measurement: their settings, and their processor time, from /proc."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import secrets
+import sys
 from pathlib import Path
+from typing import Any
+
+UNLIMITED = {
+    "GRID8_LIMITS__CALLER": "0",
+    "GRID8_LIMITS__ADDRESS": "0",
+    "GRID8_LIMITS__IDENTITY": "0",
+}
+"""One caller makes all the load."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -15,3 +27,20 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def run_load(spec: dict[str, Any]) -> dict[str, Any]:
+    """What ``scripts.bench.load`` measures, in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "scripts.bench.load",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    spec = {**spec, "prefix": secrets.token_hex(4)}
+    out, _ = await process.communicate(json.dumps(spec).encode())
+    if process.returncode:
+        raise RuntimeError("the load generator failed; see above")
+    result: dict[str, Any] = json.loads(out)
+    return result

@@ -59,12 +59,61 @@ def bus(rounds: int, messages: int, writes: int, memory_messages: int, as_json: 
     click.echo(json.dumps(result, indent=2) if as_json else _bus_table(result))
 
 
+@bench.command()
+@click.option("--connections", default=32, show_default=True, help="Of the verified reads.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
+@click.option("--rate", default=50, show_default=True, help="Reads a second beside sign-ins.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def auth(connections: int, rounds: int, seconds: float, rate: int, as_json: bool) -> None:
+    """Verified reads beside open ones, sign-ins beside raw bcrypt; starts a stack of its own."""
+    from infra.embedded.errors import CannotStartError
+    from scripts.bench.auth import measure
+
+    try:
+        result = asyncio.run(
+            measure(connections, rounds, seconds, rate, lambda line: click.echo(line, err=True))
+        )
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _auth_table(result))
+
+
 def _verdict(what: str, figure: float, sign: str, wanted: float) -> str:
     """One line: what was to be reached, what was, and by how much it was missed."""
     reached = figure >= wanted if sign == "≥" else figure <= wanted
     missed = f"missed by {abs(figure - wanted) / wanted:.0%}"
     target = f"{sign} {wanted:,g}"
     return f"{what:<58}{figure:>9,.2f}  {target:>8}  {'reached' if reached else missed}"
+
+
+def _auth_table(result: dict[str, Any]) -> str:
+    reads, signing = result["reads"], result["sign_ins"]
+    rows = [
+        ("verified reads", f"{reads['verified_per_second']:.0f}/s"),
+        ("the same without authentication", f"{reads['open_per_second']:.0f}/s"),
+        ("processor of the gateway, verified", f"{reads['verified_cpu_ms']:.3f} ms each"),
+        ("processor of the gateway, open", f"{reads['open_cpu_ms']:.3f} ms each"),
+        ("sign-ins", f"{signing['per_second']:.2f}/s"),
+        (f"raw bcrypt on {signing['threads']} threads", f"{signing['raw_per_second']:.2f}/s"),
+        (
+            f"reads beside sign-ins, {signing['reads_rate']}/s",
+            f"p50 {signing['reads_p50_ms']:.1f} ms",
+        ),
+        ("", f"p99 {signing['reads_p99_ms']:.1f} ms"),
+    ]
+    targets = [
+        _verdict("verified reads/s ÷ without authentication", reads["ratio"], "≥", 0.6),
+        _verdict("sign-ins/s ÷ raw bcrypt", signing["ratio"], "≥", 0.8),
+        _verdict("p99 ms of reads beside sign-ins", signing["reads_p99_ms"], "≤", 50),
+    ]
+    head = f"Medians of {result['rounds']} rounds of {result['seconds']:g} s, sides in turn.\n\n"
+    table = "\n".join(f"{name:<36}{figure:>22}" for name, figure in rows)
+    lines = [head + table, "", "Targets:", *targets]
+    odd = reads["other_answers"] + signing["other_answers"]
+    if odd:
+        lines += ["", f"{odd} requests were answered with neither 200 nor 201."]
+    return "\n".join(lines)
 
 
 def _bus_table(result: dict[str, Any]) -> str:

@@ -24,7 +24,15 @@ SMALL_LIMIT = 100_000
 """Bytes that the second gateway takes as an upload."""
 ROLES = ("auth", "corp", "asset", "mail", "relay")
 
+UNLIMITED = {
+    "GRID8_LIMITS__CALLER": "0",
+    "GRID8_LIMITS__ADDRESS": "0",
+    "GRID8_LIMITS__IDENTITY": "0",
+}
+"""Tests and load come from one address, and often from one caller."""
+
 QUICK = {
+    **UNLIMITED,
     # All the tests come from one address.
     "GRID8_AUTH__ATTEMPTS_FREE_ADDRESS": "1000000",
     "GRID8_AUTH__BCRYPT_COST": "4",

@@ -155,7 +155,42 @@ async def test_every_problem_has_a_page(code: str, api: Api) -> None:
     answer = await api.get(f"/problems/{code}")
     assert answer.status == 200, str(answer)
     error = DomainError.all()[code]
-    assert answer.json == {"code": code, "title": error.title, "status": STATUS[error.kind]}
+    own = error.__dict__.get("__doc__")
+    assert answer.json == {
+        "code": code,
+        "title": error.title,
+        "status": STATUS[error.kind],
+        "explanation": " ".join(own.split()) if own else None,
+    }
+
+
+async def test_every_problem_is_listed_for_programs_and_for_people(api: Api) -> None:
+    listed = {each["code"]: each for each in (await api.get("/problems")).json["items"]}
+    ours = {c for c, error in DomainError.all().items() if error.__module__.startswith(OURS)}
+    assert listed.keys() >= ours
+    assert listed["rate_limited"]["status"] == 429
+    assert "Retry-After" in listed["rate_limited"]["explanation"]
+    assert listed["corp.last_owner"] == (await api.get("/problems/corp.last_owner")).json
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/problems", "/problems/corp.last_owner"):
+        answer = await api.get(path, headers=browser)
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.headers["Vary"].startswith("Accept")
+        page = Page()
+        page.feed(answer.body.decode())
+        assert "/problems/corp.last_owner" in page.links
+        assert "script-src" not in answer.headers["Content-Security-Policy"]
+        assert not page.tags & {"script", "link", "form", "img"}
+
+
+async def test_the_first_page_leads_everywhere(api: Api) -> None:
+    answer = await api.get("/")
+    assert answer.status == 200
+    page = Page()
+    page.feed(answer.body.decode())
+    assert {"/docs", "/openapi.json", "/problems"} <= page.links
+    for link in page.links:
+        assert (await api.get(link)).status == 200, link
 
 
 async def test_a_problem_nobody_has_is_not_found(api: Api) -> None:

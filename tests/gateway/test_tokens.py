@@ -49,12 +49,16 @@ class Forge:
     def signed(self, headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """With the real key."""
         wanted = {k: v for k, v in {**self.claims, **claims}.items() if v is not None}
-        more = {"kid": self.kid, **(headers or {})}
+        more = {"kid": self.kid, "typ": "at+jwt", **(headers or {})}
         token: str = jwt.encode(wanted, self.private, algorithm="ES256", headers=more)
         return token
 
     def hmac(self, secret: bytes, algorithm: str = "HS256", **headers: Any) -> str:
-        text = part({"alg": algorithm, "kid": self.kid, **headers}) + "." + part(self.claims)
+        text = (
+            part({"alg": algorithm, "kid": self.kid, "typ": "at+jwt", **headers})
+            + "."
+            + part(self.claims)
+        )
         return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
     def own_key(self, **headers: Any) -> str:
@@ -65,7 +69,10 @@ class Forge:
             serialization.NoEncryption(),
         )
         token: str = jwt.encode(
-            self.claims, key.decode(), algorithm="ES256", headers={"kid": self.kid, **headers}
+            self.claims,
+            key.decode(),
+            algorithm="ES256",
+            headers={"kid": self.kid, "typ": "at+jwt", **headers},
         )
         return token
 

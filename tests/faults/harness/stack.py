@@ -18,7 +18,15 @@ from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
 from tests.faults.harness.waiting import until
 
+UNLIMITED = {
+    "GRID8_LIMITS__CALLER": "0",
+    "GRID8_LIMITS__ADDRESS": "0",
+    "GRID8_LIMITS__IDENTITY": "0",
+}
+"""Tests and load come from one address, and often from one caller."""
+
 QUICK = {
+    **UNLIMITED,
     "GRID8_AUTH__BCRYPT_COST": "4",
     "GRID8_AUTH__SESSION_CACHE": "0",
     "GRID8_AUTH__ACCESS_TTL": "7200",
