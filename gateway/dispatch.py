@@ -44,7 +44,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
     """Answer one request. Raises DomainError for whatever is wrong with it."""
     with patience():
-        actor = await gateway.auth.actor(request, route.allow)
+        actor = await gateway.auth.actor(request, route)
     if any(not _ID.fullmatch(request.match_info[name]) for name in route.ids_in_path):
         raise RouteUnknown("An id in the address is not one.")
     if route.kind == "query":
@@ -148,7 +148,9 @@ async def _send(
     command: Command,
     id: str,
 ) -> Answer:
-    later = actor is not None and _prefers_async(request)
+    # A status URL could not show secrets; a preference may be ignored (RFC 7240, 2).
+    secret = has_secrets(route.answers)
+    later = actor is not None and not secret and _prefers_async(request)
     envelope = Envelope.of_command(
         command,
         source=SOURCE,
@@ -182,8 +184,8 @@ async def _send(
             )
         if outcome is not None:
             return _answer_of(outcome, route, request)
-        if actor is None:
-            # Nobody could prove later that the outcome is theirs to read.
+        if actor is None or secret:
+            # Nobody could prove later that the outcome is theirs to read, or be shown it.
             raise ReplyLate(retry_after=5)
         with patience():
             await gateway.accepted.remember(id, waiting)

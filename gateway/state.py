@@ -15,8 +15,10 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.senders import Senders
 from handlers.asset.queries import use_signer
+from handlers.auth.key_queries import use_uses
 from handlers.domain import Context
 from handlers.runtime import DOMAINS, connected, init_documents
+from infra.api_keys import KeyUses
 from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer, fingerprint_key, open_sessions, sender_keys
 from infra.sessions import SessionStore
@@ -62,6 +64,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
         use_signer(file_signer(settings))
+        uses = KeyUses(context.redis)
+        use_uses(uses)
         await replies.start()
         await store.start()
         try:
@@ -73,7 +77,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 senders=Senders(sender_keys(settings)),
                 keys=keys,
                 sessions=sessions,
-                auth=Authenticator(keys, sessions, believe=settings.auth.session_cache),
+                auth=Authenticator(keys, sessions, uses, believe=settings.auth.session_cache),
                 idempotency=Idempotency(
                     context.redis,
                     fingerprint_key(settings),
@@ -85,6 +89,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 committer=committer,
             )
         finally:
+            await uses.close()
             await committer.close()
             await store.close()
             await replies.close()

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.base import Command, FromRequest, View
-from contracts.permissions import Permission
+from contracts.permissions import BY_PEOPLE_ALONE, Permission, PlatformPermission
 from contracts.sealed import Sealed
 
 
@@ -26,9 +26,12 @@ class Access(Enum):
 
     PUBLIC = "public"
     SIGNED_IN = "signed_in"
+    """A person; an API key is refused."""
+    KNOWN = "known"
+    """A person or an API key."""
 
 
-Allow = Permission | Access
+Allow = Permission | PlatformPermission | Access
 Present = Callable[[Actor, Any], Awaitable[View]]
 Reference = Callable[[Actor, str], Awaitable[Any]]
 
@@ -58,6 +61,8 @@ class Route:
     revised: bool = True
     """Whether the revision tells of every change in the answer: in it is no URL that expires
     and nothing of the caller's own. Else a GET is never answered 304."""
+    impersonable: bool | None = None
+    """Whether somebody who impersonates may use it; None leaves it to ``by_impersonators``."""
 
     @cached_property
     def in_path(self) -> list[str]:
@@ -73,6 +78,21 @@ class Route:
     def tenant(self) -> bool:
         """Whether it acts in the organization named by ``{org}``."""
         return isinstance(self.allow, Permission)
+
+    @cached_property
+    def by_impersonators(self) -> bool:
+        """Whether a platform admin may use it in somebody's name.
+
+        Unless a route says otherwise, they may look at the person's account and not change it,
+        and do in organizations whatever does not outlive the impersonation.
+        """
+        if self.impersonable is not None:
+            return self.impersonable
+        if isinstance(self.allow, Permission):
+            return self.allow not in BY_PEOPLE_ALONE
+        if isinstance(self.allow, PlatformPermission):
+            return False
+        return self.allow is Access.PUBLIC or self.method == "GET"
 
     @cached_property
     def body_fields(self) -> list[str]:
@@ -110,6 +130,7 @@ def command(
     location: str | None = None,
     present: Present | None = None,
     references: Mapping[str, Reference] | None = None,
+    impersonable: bool | None = None,
 ) -> Route:
     """A request that becomes a command. ``location`` is formatted with the answer's fields."""
     return Route(
@@ -125,6 +146,7 @@ def command(
         location=location,
         present=present,
         references=references or {},
+        impersonable=impersonable,
     )
 
 

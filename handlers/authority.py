@@ -5,13 +5,23 @@ Membership is corp's and API keys are auth's, and no domain imports another.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from contracts.actor import Actor
-from handlers.corp.queries import find_role
+from handlers.auth.key_queries import find_key
+from handlers.corp.queries import find_existence, find_role
 
 
 async def find_authority(actor: Actor, organization: str) -> Actor | None:
-    """The actor as they are in an organization, role and all; None where they are nobody."""
+    """The actor as they are in an organization, role and all; None where they are nobody.
+
+    An API key is somebody in the organization it belongs to alone, until it ends.
+    """
+    if actor.is_key:
+        key, exists = await asyncio.gather(find_key(actor), find_existence(actor, organization))
+        if key is None or key.organization != organization or key.expired or not exists:
+            return None
+        return replace(actor, org=organization, scopes=key.scopes)
     role = await find_role(actor, organization)
     return None if role is None else replace(actor, org=organization, role=role)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from contracts.base import View
 from contracts.permissions import Role
 from contracts.types import Id, Instant, Revision
@@ -15,7 +17,7 @@ class OrganizationView(View):
     id: Id
     name: str
     slug: str
-    role: Role
+    role: Role | None = Field(None, description="Absent to an API key.")
     created_at: Instant
     revision: Revision
 

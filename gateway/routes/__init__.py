@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from gateway.routes.about import ABOUT
+from gateway.routes.admin import ADMIN
+from gateway.routes.api_keys import API_KEYS
 from gateway.routes.assets import ASSETS
 from gateway.routes.identity import IDENTITY
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
 from gateway.table import Route
 
-ROUTES: list[Route] = [*IDENTITY, *TENANCY, *ASSETS, *REALTIME, *ABOUT]
+ROUTES: list[Route] = [
+    *IDENTITY,
+    *TENANCY,
+    *API_KEYS,
+    *ASSETS,
+    *REALTIME,
+    *ADMIN,
+    *ABOUT,
+]
 """Order matters only where two paths overlap: the literal one comes first."""

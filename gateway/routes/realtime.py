@@ -9,7 +9,6 @@ from gateway.realtime import TicketView, create_ticket
 from gateway.status import CommandView, get_command
 from gateway.table import Access, Route, custom
 
-SIGNED_IN = Access.SIGNED_IN
 ORG = "/v1/orgs/{org}"
 
 REALTIME: list[Route] = [
@@ -30,7 +29,7 @@ REALTIME: list[Route] = [
         answers=EventFeed,
         parameters=FeedParameters,
     ),
-    custom("GET", "/v1/commands/{command}", get_command, allow=SIGNED_IN, answers=CommandView),
+    custom("GET", "/v1/commands/{command}", get_command, allow=Access.KNOWN, answers=CommandView),
     custom(
         "POST",
         ORG + "/realtime/tickets",

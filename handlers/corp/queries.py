@@ -31,7 +31,7 @@ def membership_id(organization: str, user: str) -> str:
     return f"{organization}:{user}"
 
 
-def organization_view(organization: Organization, role: Role) -> OrganizationView:
+def organization_view(organization: Organization, role: Role | None) -> OrganizationView:
     return OrganizationView(
         id=organization.id,
         name=organization.name,
@@ -83,6 +83,19 @@ async def find_role(actor: Actor, organization: str) -> Role | None:
     return await _roles.find(membership_id(organization, actor.user))
 
 
+async def _fetch_organizations(ids: Sequence[str]) -> dict[str, bool]:
+    found = Organization.get_pymongo_collection().find({"_id": {"$in": ids}}, {"_id": 1})
+    return {each["_id"]: True async for each in found}
+
+
+_organizations: Batcher[str, bool] = Batcher(_fetch_organizations)
+
+
+async def find_existence(actor: Actor, organization: str) -> bool:
+    """Whether an organization is there at this instant: for API keys, which have no membership."""
+    return bool(await _organizations.find(organization))
+
+
 async def list_memberships(actor: Actor) -> list[MembershipView]:
     """What the actor belongs to, oldest first; at most 1,000."""
     memberships = await Membership.find({"user_id": actor.user}).sort("_id").to_list(1000)
@@ -121,7 +134,7 @@ async def list_organizations(actor: Actor, cursor: Cursor) -> Page[OrganizationV
 async def get_organization(actor: Actor) -> OrganizationView:
     """The organization acted in."""
     organization = await Organization.get(actor.tenant)
-    if organization is None or actor.role is None:
+    if organization is None:
         raise OrganizationNotFound()
     return organization_view(organization, actor.role)
 

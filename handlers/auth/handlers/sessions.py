@@ -13,8 +13,10 @@ from contracts.auth.commands import (
     RevokeSessions,
 )
 from contracts.auth.errors import (
+    AccountSuspended,
     CredentialsWrong,
     EmailUnverified,
+    NotWhileImpersonating,
     RefreshTokenInvalid,
     RefreshTokenReused,
     SessionNotFound,
@@ -48,12 +50,14 @@ class Sessions:
             raise CredentialsWrong()
         if self.settings.verified_only and not user.verified:
             raise EmailUnverified()
+        if user.suspended_at is not None:
+            raise AccountSuspended()
         opened = self.sessions.new(
             uow.new_id("ses"), user.id, address=command.address, agent=command.agent
         )
         # As with the id: another delivery must store what the tokens of this one fit.
         session = replace(opened, nonce=uow.new_id("nonce"))
-        uow.effect(lambda: self.sessions.put(session))
+        uow.effect(lambda: self._store(session))
         uow.emit(
             SessionOpened(
                 session_id=session.id,
@@ -87,11 +91,21 @@ class Sessions:
         session = await self.sessions.find(command.session)
         if session is None or session.user != uow.actor.user:
             raise SessionNotFound()
+        if uow.actor.impersonator is not None and session.id != uow.actor.session:
+            raise NotWhileImpersonating("Whoever impersonates may end that session only.")
         self._end(session.id, session.user, "signed_out", uow)
 
     async def revoke_sessions(self, _: RevokeSessions, uow: UnitOfWork) -> None:
         for session in await self.sessions.of(uow.actor.user):
             self._end(session.id, session.user, "signed_out", uow)
+
+    async def _store(self, session: Session) -> None:
+        """Who is suspended between being looked up and this: either their suspension finds the
+        session, or this finds the suspension."""
+        await self.sessions.put(session)
+        user = await User.get(session.user)
+        if user is None or user.suspended_at is not None:
+            await self.sessions.revoke(session.id, session.user)
 
     def _end(self, session: str, user: str, reason: str, uow: UnitOfWork) -> None:
         uow.effect(lambda: self.sessions.revoke(session, user))

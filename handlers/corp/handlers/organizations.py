@@ -69,7 +69,7 @@ async def update_organization(command: UpdateOrganization, uow: UnitOfWork) -> O
         ),
         organization,
     )
-    return organization_view(organization, uow.actor.role or Role.VIEWER)
+    return organization_view(organization, uow.actor.role)
 
 
 async def delete_organization(command: DeleteOrganization, uow: UnitOfWork) -> None:

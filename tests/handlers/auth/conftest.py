@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts import sealed
-from handlers.auth.handlers import Accounts, Sessions
+from handlers.auth.handlers import Accounts, Platform, Sessions
 from handlers.auth.worker import commands_of
 from infra.passwords import Passwords
 from infra.sessions import SessionStore
@@ -49,6 +49,7 @@ async def auth(
         table = commands_of(
             Accounts(passwords),
             Sessions(passwords, sessions, keys, auth_settings),
+            Platform(passwords, sessions, keys, auth_settings),
         )
         made.handling.table.update(table)
         made.handling._wires.update({(c.wire, c.wire_version): c for c in table})
