@@ -14,7 +14,6 @@ from rich.text import Text
 from contracts.auth.commands import AppointAdmin
 from contracts.auth.errors import AccountExists, PasswordRefused, UserNotFound
 from contracts.permissions import PlatformRole
-from contracts.sealed import Sealed
 from contracts.types import rfc3339
 from handlers.auth.documents import User
 from handlers.runtime import init_documents
@@ -82,12 +81,9 @@ def _command(
     *, email: str, promote: bool = False, name: str | None = None, password: str | None = None
 ) -> AppointAdmin:
     try:
-        return AppointAdmin(
-            email=email,
-            promote=promote,
-            name=name,
-            password=None if password is None else Sealed[Any](password),
-        )
+        # Without types: the password is checked while it is sealed.
+        given: dict[str, Any] = {"promote": promote, "name": name, "password": password}
+        return AppointAdmin(email=email, **given)
     except ValidationError as error:
         wrong = error.errors()[0]
         raise click.ClickException(f"{wrong['loc'][0]}: {wrong['msg']}.") from None

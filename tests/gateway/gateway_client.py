@@ -146,6 +146,19 @@ async def new_person(api: Api, name: str = "Somebody", password: str = PASSWORD)
     return Person(me.json["id"], email, password, signed.json, own)
 
 
+async def feed_of(tenant: Tenant) -> list[dict[str, Any]]:
+    """Every event in the tenant's feed."""
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = await tenant.owner.api.get(f"/v1/orgs/{tenant.org}/events{after}")
+        assert page.status == 200, str(page)
+        if not page.json["items"]:
+            return found
+        found += page.json["items"]
+        after = f"?after={page.json['next_cursor']}"
+
+
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48">'
     b'<rect width="64" height="48" fill="#%s"/></svg>'

@@ -26,6 +26,7 @@ ROLES = ("auth", "corp", "asset", "mail", "relay")
 
 QUICK = {
     "GRID8_AUTH__BCRYPT_COST": "4",
+    "GRID8_AUTH__KEY_PUBLISHED": "3",
     "GRID8_GATEWAY__CORS_ORIGINS": ORIGIN,
     "GRID8_GATEWAY__DRAIN_GRACE": "1",
     "GRID8_WORKER__DRAIN_GRACE": "5",
