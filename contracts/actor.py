@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from contracts.errors import DomainError, ErrorKind
-from contracts.permissions import GRANTS, Permission, Role
+from contracts.permissions import BY_PEOPLE_ALONE, GRANTS, Permission, Role
 
 KEY_PREFIX = "key_"
 """Ids of API keys begin so; those of users do not."""
@@ -44,6 +44,8 @@ class Actor:
 
     def may(self, permission: Permission) -> bool:
         """Whether the role, or the key's scopes, carry the permission."""
+        if permission in BY_PEOPLE_ALONE and (self.is_key or self.impersonator is not None):
+            return False
         if self.scopes is not None:
             return permission in self.scopes
         return self.role is not None and permission in GRANTS[self.role]

@@ -106,6 +106,21 @@ IN_BRANDS = frozenset(
 not among it: every role reads everything of its organization."""
 
 
+BY_PEOPLE_ALONE = frozenset(
+    {
+        Permission.ORGANIZATION_DELETE,
+        Permission.ORGANIZATION_TRANSFER,
+        Permission.MEMBER_WRITE,
+        Permission.INVITATION_WRITE,
+        Permission.TEAM_WRITE,
+        Permission.APIKEY_WRITE,
+    }
+)
+"""What only a person does, in their own name: it is no scope of an API key, and nobody who
+impersonates may do it. By each of them somebody would keep a way in, or take the organization,
+after the key was revoked or the impersonation has ended."""
+
+
 class PlatformPermission(StrEnum):
     """What may be done to the platform itself, outside of any organization."""
 
@@ -114,6 +129,7 @@ class PlatformPermission(StrEnum):
     USER_PROMOTE = "user:promote"
     USER_IMPERSONATE = "user:impersonate"
     AUDIT_READ = "platform-audit:read"
+    MAIL_READ = "mail:read"
 
 
 class PlatformRole(StrEnum):
@@ -125,5 +141,11 @@ class PlatformRole(StrEnum):
 
 PLATFORM_GRANTS: dict[PlatformRole, frozenset[PlatformPermission]] = {
     PlatformRole.ADMIN: frozenset(PlatformPermission),
-    PlatformRole.SUPPORT: frozenset({PlatformPermission.USER_READ, PlatformPermission.AUDIT_READ}),
+    PlatformRole.SUPPORT: frozenset(
+        {
+            PlatformPermission.USER_READ,
+            PlatformPermission.AUDIT_READ,
+            PlatformPermission.MAIL_READ,
+        }
+    ),
 }

@@ -12,7 +12,6 @@ from gateway.addresses import network
 from gateway.errors import DependencyDown, RateLimited
 from gateway.patience import patience
 from gateway.rates import Policy, RatesAway
-from gateway.scopes import is_about_a_brand
 from gateway.table import Access, Route
 
 if TYPE_CHECKING:
@@ -48,9 +47,7 @@ async def admit(request: web.Request, route: Route, gateway: Gateway) -> Actor |
         return None
     try:
         with patience():
-            actor = await gateway.auth.actor(
-                request, route.allow, in_a_brand=is_about_a_brand(route)
-            )
+            actor = await gateway.auth.actor(request, route)
     except DependencyDown:
         raise
     except DomainError:

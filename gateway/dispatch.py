@@ -163,7 +163,9 @@ async def _send(
     command: Command,
     id: str,
 ) -> Answer:
-    later = actor is not None and _prefers_async(request)
+    # A status URL could not show secrets; a preference may be ignored (RFC 7240, 2).
+    secret = has_secrets(route.answers)
+    later = actor is not None and not secret and _prefers_async(request)
     envelope = Envelope.of_command(
         command,
         source=SOURCE,
@@ -201,8 +203,8 @@ async def _send(
             )
         if outcome is not None:
             return _answer_of(outcome, route, request)
-        if actor is None:
-            # Nobody could prove later that the outcome is theirs to read.
+        if actor is None or secret:
+            # Nobody could prove later that the outcome is theirs to read, or be shown it.
             raise ReplyLate(retry_after=5)
         with patience():
             await gateway.accepted.remember(id, waiting)

@@ -32,7 +32,11 @@ class KeySetView(View):
 async def user_view(actor: Actor, _: Any = None) -> UserView:
     """The signed-in user, with what they belong to."""
     profile = await get_profile(actor)
-    return UserView(**profile.model_dump(), memberships=tuple(await list_memberships(actor)))
+    return UserView(
+        **profile.model_dump(),
+        memberships=tuple(await list_memberships(actor)),
+        impersonator=actor.impersonator,
+    )
 
 
 async def get_me(request: web.Request, _: Gateway, actor: Actor) -> web.Response:
@@ -52,4 +56,7 @@ async def get_sessions(request: web.Request, gateway: Gateway, actor: Actor) -> 
 async def get_jwks(request: web.Request, gateway: Gateway, _: None) -> web.Response:
     """The public keys that verify access tokens."""
     parse_parameters(request, None)
-    return respond(request, 200, gateway.keys.jwks(), {"Cache-Control": "public, max-age=300"})
+    # Whoever honours it has heard of a new key before it signs.
+    kept = int(min(300, gateway.settings.auth.key_published))
+    caching = {"Cache-Control": f"public, max-age={kept}"}
+    return respond(request, 200, gateway.keys.jwks(), caching)

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.json_schema import models_json_schema
 
-from contracts.permissions import GRANTS, Permission
+from contracts.permissions import GRANTS, PLATFORM_GRANTS, Permission, PlatformPermission
 from gateway.admission import LIMIT_HEADERS
-from gateway.table import Access, Route, is_page
+from gateway.table import Access, Route, has_secrets, is_page
 from infra.problems import MEDIA_TYPE, Problem
 
 TEMPLATE = "#/components/schemas/{model}"
@@ -112,6 +112,12 @@ def _operation(
         roles = [role.value for role, granted in GRANTS.items() if route.allow in granted]
         operation["description"] = f"Needs `{route.allow.value}`: {', '.join(roles)}."
         operation["x-permission"] = route.allow.value
+    elif isinstance(route.allow, PlatformPermission):
+        platform = [role.value for role, has in PLATFORM_GRANTS.items() if route.allow in has]
+        operation["description"] = f"Needs `{route.allow.value}`: platform {', '.join(platform)}."
+        operation["x-permission"] = route.allow.value
+    elif route.allow is Access.KNOWN:
+        operation["description"] = "Needs a signed-in user, or an API key."
     if body is not None:
         operation["requestBody"] = {
             "required": route.method == "PATCH"
@@ -151,7 +157,7 @@ def _headers(route: Route) -> list[dict[str, Any]]:
                 {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
             )
         )
-        if route.allow is not Access.PUBLIC and route.operation != "publishEvents":
+        if _may_wait(route) and route.operation != "publishEvents":
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
@@ -203,9 +209,7 @@ def _plain(schema: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = {str(route.status): _success(route, references)}
-    if (route.kind == "command" and route.allow is not Access.PUBLIC) or (
-        route.operation == "uploadAsset"
-    ):
+    if (route.kind == "command" and _may_wait(route)) or (route.operation == "uploadAsset"):
         answers["202"] = _json("202", references[(Accepted, "serialization")])
     if route.operation == "getFile":
         answers["206"] = {"description": _STATUS_TEXT["206"], "content": _bytes()}
@@ -226,11 +230,16 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     return dict(sorted(answers.items()))
 
 
+def _may_wait(route: Route) -> bool:
+    """Whether a status URL can tell the outcome later."""
+    return route.allow is not Access.PUBLIC and not has_secrets(route.answers)
+
+
 def _refusals(route: Route) -> list[str]:
     found = ["400", "404", "422", "429", "503"]
     if route.allow is not Access.PUBLIC or route.contract is not None:
         found.append("401")
-    if isinstance(route.allow, Permission) or route.operation == "getFile":
+    if route.allow is not Access.PUBLIC or route.operation == "getFile":
         found.append("403")
     if route.method != "GET":
         found += ["409", "413", "415"]

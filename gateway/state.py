@@ -16,8 +16,10 @@ from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
 from handlers.asset.queries import use_signer
+from handlers.auth.key_queries import use_uses
 from handlers.domain import Context
 from handlers.runtime import DOMAINS, connected, init_documents
+from infra.api_keys import KeyUses
 from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer, fingerprint_key, open_sessions, sender_keys
 from infra.sessions import SessionStore
@@ -65,6 +67,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         rates = Rates(settings.redis.url, settings.limits)
         store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
         use_signer(file_signer(settings))
+        uses = KeyUses(context.redis)
+        use_uses(uses)
         await replies.start()
         await store.start()
         try:
@@ -76,7 +80,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 senders=Senders(sender_keys(settings)),
                 keys=keys,
                 sessions=sessions,
-                auth=Authenticator(keys, sessions, believe=settings.auth.session_cache),
+                auth=Authenticator(keys, sessions, uses, believe=settings.auth.session_cache),
                 rates=rates,
                 idempotency=Idempotency(
                     context.redis,
@@ -90,6 +94,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             )
         finally:
             await rates.close()
+            await uses.close()
             await committer.close()
             await store.close()
             await replies.close()

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.base import Command, FromRequest, View
-from contracts.permissions import Permission
+from contracts.permissions import BY_PEOPLE_ALONE, Permission, PlatformPermission
 from contracts.sealed import Sealed
 
 
@@ -26,9 +26,12 @@ class Access(Enum):
 
     PUBLIC = "public"
     SIGNED_IN = "signed_in"
+    """A person; an API key is refused."""
+    KNOWN = "known"
+    """A person or an API key."""
 
 
-Allow = Permission | Access
+Allow = Permission | PlatformPermission | Access
 Present = Callable[[Actor, Any], Awaitable[View]]
 Reference = Callable[[Actor, str], Awaitable[Any]]
 
@@ -61,6 +64,8 @@ class Route:
     silent: bool = False
     """Whether it is answered as soon as the command is durable, from the command's own fields:
     neither the answer nor the time it takes can tell what came of it."""
+    impersonable: bool | None = None
+    """Whether somebody who impersonates may use it; None leaves it to ``by_impersonators``."""
 
     @cached_property
     def in_path(self) -> list[str]:
@@ -83,6 +88,21 @@ class Route:
         if self.allow is not Access.PUBLIC:
             return "caller"
         return "identity" if self.kind == "command" else "address"
+
+    @cached_property
+    def by_impersonators(self) -> bool:
+        """Whether a platform admin may use it in somebody's name.
+
+        Unless a route says otherwise, they may look at the person's account and not change it,
+        and do in organizations whatever does not outlive the impersonation.
+        """
+        if self.impersonable is not None:
+            return self.impersonable
+        if isinstance(self.allow, Permission):
+            return self.allow not in BY_PEOPLE_ALONE
+        if isinstance(self.allow, PlatformPermission):
+            return False
+        return self.allow is Access.PUBLIC or self.method == "GET"
 
     @cached_property
     def body_fields(self) -> list[str]:
@@ -121,6 +141,7 @@ def command(
     present: Present | None = None,
     references: Mapping[str, Reference] | None = None,
     silent: bool = False,
+    impersonable: bool | None = None,
 ) -> Route:
     """A request that becomes a command. ``location`` is formatted with the answer's fields."""
     return Route(
@@ -137,6 +158,7 @@ def command(
         present=present,
         references=references or {},
         silent=silent,
+        impersonable=impersonable,
     )
 
 

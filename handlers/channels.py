@@ -35,6 +35,8 @@ async def authorise(actor: Actor, channel: str) -> None:
     if member is None:
         raise OrganizationNotFound()
     member.require(Permission.REALTIME_SUBSCRIBE)
+    if channel == "me" and actor.is_key:
+        raise ChannelUnknown("The channel me is a person's; an API key has none.")
     if channel in ("org", "me"):
         return
     kind, _, id = channel.partition(":")

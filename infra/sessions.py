@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
 from redis.asyncio import Redis
@@ -56,6 +57,8 @@ class Session:
     rotated: float = 0.0
     stamp: str = ""
     """Tells which of the user's passwords, one after the other, it was opened with."""
+    impersonator: str = ""
+    """The platform admin who acts in the user's name, if it is not the user."""
 
 
 Rotation = Literal["rotated", "repeated", "reused", "gone"]
@@ -67,6 +70,10 @@ def _key(session: str) -> str:
 
 def _index(user: str) -> str:
     return f"grid8:sessions:{user}"
+
+
+def _impersonations(admin: str) -> str:
+    return f"grid8:impersonations:{admin}"
 
 
 class SessionStore:
@@ -95,13 +102,25 @@ class SessionStore:
             stamp=stamp,
         )
 
+    def new_impersonation(
+        self, id: str, user: str, *, admin: str, life: int, address: str, agent: str
+    ) -> Session:
+        """A session of an admin in a user's name, to be stored with ``put``."""
+        session = self.new(id, user, address=address, agent=agent)
+        return replace(session, ends=session.created + life, impersonator=admin)
+
     async def put(self, session: Session) -> None:
         """Store a session until it has been idle for too long. Repeating it is harmless."""
+        left = math.ceil(session.ends - time.time())
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(_key(session.id), mapping=cast(Any, asdict(session)))
-            pipe.expire(_key(session.id), min(self._idle, self._absolute))
+            pipe.expire(_key(session.id), min(self._idle, left))
             pipe.zadd(_index(session.user), {session.id: session.ends})
             pipe.expire(_index(session.user), self._absolute)
+            if session.impersonator:
+                listed = _impersonations(session.impersonator)
+                pipe.zadd(listed, {session.id: session.ends})
+                pipe.expire(listed, self._absolute)
             await pipe.execute()
 
     async def find(self, id: str) -> Session | None:
@@ -136,6 +155,13 @@ class SessionStore:
         if ended:
             await self._redis.zrem(_index(user), *ended)
         return sorted(found, key=lambda session: -session.created)
+
+    async def impersonations_of(self, admin: str) -> list[Session]:
+        """The live sessions in which an admin acts in somebody's name."""
+        await self._redis.zremrangebyscore(_impersonations(admin), 0, time.time())
+        listed = cast(list[bytes], await self._redis.zrange(_impersonations(admin), 0, -1))
+        found = [await self.find(id.decode()) for id in listed]
+        return [session for session in found if session is not None]
 
     async def revoke(self, session: str, user: str) -> None:
         """End a session. Repeating it is harmless."""
@@ -204,4 +230,5 @@ def _session(raw: dict[bytes, bytes]) -> Session:
         counter=int(text["counter"]),
         rotated=float(text["rotated"]),
         stamp=text.get("stamp", ""),
+        impersonator=text.get("impersonator", ""),
     )

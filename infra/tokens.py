@@ -1,4 +1,4 @@
-"""Access tokens: JWTs signed with ES256, and the public keys that verify them."""
+"""Access tokens: JWTs signed with ES256."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from jose import jws, jwt
-from jose.backends.cryptography_backend import CryptographyECKey
 from jose.exceptions import JOSEError
 
 from infra.settings import AuthSettings
+from infra.signing_keys import ALGORITHM, KeyFolder
+from infra.signing_keys import new_private_key as new_private_key
 
-ALGORITHM = "ES256"
 TYPE = "at+jwt"
 LONGEST = 4096
 """Characters of the longest token that is looked at."""
@@ -41,63 +38,48 @@ class Claims:
     user: str
     session: str
     expires: int
-
-
-def new_private_key() -> bytes:
-    """A new P-256 key as PEM (PKCS #8)."""
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    impersonator: str | None = None
+    """The platform admin who acts in the user's name (``act``, RFC 8693)."""
+    kid: str = ""
 
 
 class KeyRing:
-    """The keys in a folder: ``<kid>.pem`` signs and verifies, ``<kid>.pub.pem`` verifies.
+    """Signs and verifies with the keys in a folder, as it is now: see ``KeyFolder``.
 
-    The private key that is last by name signs, so a new key is added before an old one is
-    removed. Raises FileNotFoundError or ValueError when the folder has no usable key.
+    Raises FileNotFoundError or ValueError when the folder has no usable key.
     """
 
     def __init__(self, settings: AuthSettings) -> None:
         self._settings = settings
-        self._public: dict[str, CryptographyECKey] = {}
-        self._private: dict[str, CryptographyECKey] = {}
+        self._folder = KeyFolder(settings.keys_folder, published=settings.key_published)
         self._seen: OrderedDict[str, Claims] = OrderedDict()
-        self._load(settings.keys_folder)
-        if not self._public:
-            raise FileNotFoundError(f"no *.pem key in {settings.keys_folder}")
 
-    def _load(self, folder: Path) -> None:
-        for path in sorted(folder.glob("*.pem")):
-            pem = path.read_bytes()
-            if path.name.endswith(".pub.pem"):
-                self._public[path.name.removesuffix(".pub.pem")] = CryptographyECKey(pem, ALGORITHM)
-                continue
-            key = serialization.load_pem_private_key(pem, password=None)
-            if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-                raise ValueError(f"{path} is not a P-256 key")
-            self._private[path.stem] = CryptographyECKey(key, ALGORITHM)
-            self._public[path.stem] = CryptographyECKey(key.public_key(), ALGORITHM)
+    def sign(
+        self,
+        user: str,
+        session: str,
+        *,
+        impersonator: str | None = None,
+        life: int | None = None,
+    ) -> str:
+        """A new access token, of the usual ``life`` unless given.
 
-    def sign(self, user: str, session: str) -> str:
-        """A new access token. Raises LookupError when only public keys are here."""
-        if not self._private:
-            raise LookupError("there is no private key to sign with")
-        kid = max(self._private)
+        Raises LookupError when only public keys are here.
+        """
+        kid, key = self._folder.signing()
         issued = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self._settings.issuer,
             "aud": self._settings.audience,
             "sub": user,
             "sid": session,
             "iat": issued,
             "nbf": issued,
-            "exp": issued + self._settings.access_ttl,
+            "exp": issued + (self._settings.access_ttl if life is None else life),
         }
-        token: str = jwt.encode(
-            claims, self._private[kid], algorithm=ALGORITHM, headers={"kid": kid, "typ": TYPE}
-        )
+        if impersonator is not None:
+            claims["act"] = {"sub": impersonator}
+        token: str = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": kid, "typ": TYPE})
         return token
 
     def verify(self, token: str) -> Claims:
@@ -105,6 +87,9 @@ class KeyRing:
         if len(token) > LONGEST:
             raise TokenInvalid("too long")
         claims = self._seen.get(token)
+        if claims is not None and self._folder.public(claims.kid) is None:
+            del self._seen[token]
+            claims = None
         if claims is None:
             claims = self._verify(token)
             self._seen[token] = claims
@@ -125,7 +110,7 @@ class KeyRing:
             kid = header["kid"]
             if header["alg"] != ALGORITHM or not isinstance(kid, str):
                 raise TokenInvalid("another algorithm, or no kid")
-            key = self._public.get(kid)
+            key = self._folder.public(kid)
             if key is None:
                 raise TokenInvalid("unknown kid")
             payload = jwt.decode(
@@ -144,6 +129,7 @@ class KeyRing:
             )
             user, session, expires = payload["sub"], payload["sid"], payload["exp"]
             issued, begins, audience = payload["iat"], payload["nbf"], payload["aud"]
+            impersonator = payload["act"]["sub"] if "act" in payload else None
         except TokenInvalid:
             raise
         except (
@@ -159,14 +145,16 @@ class KeyRing:
             raise TokenInvalid("claims of the wrong type")
         if not all(type(each) is int for each in (expires, issued, begins)):
             raise TokenInvalid("times of the wrong type")
+        if not isinstance(impersonator, str | None):
+            raise TokenInvalid("an actor of the wrong type")
         if issued > time.time() or expires - issued > LONGEST_LIFE:
             raise TokenInvalid("issued in the future, or for too long")
-        return Claims(user, session, expires)
+        return Claims(user, session, expires, impersonator, kid)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK Set (RFC 7517)."""
         keys = []
-        for kid, key in sorted(self._public.items()):
+        for kid, key in sorted(self._folder.all_public().items()):
             jwk = {
                 name: value.decode() if isinstance(value, bytes) else value
                 for name, value in key.to_dict().items()  # type: ignore[no-untyped-call]

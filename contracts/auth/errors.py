@@ -17,12 +17,6 @@ class EmailUnverified(DomainError):
     title = "The address has not been verified yet"
 
 
-class UserSuspended(DomainError):
-    code = "auth.user_suspended"
-    kind = ErrorKind.UNAUTHENTICATED
-    title = "The account has been suspended"
-
-
 class OtpRequired(DomainError):
     code = "auth.otp_required"
     kind = ErrorKind.UNAUTHENTICATED
@@ -69,6 +63,78 @@ class UserNotFound(DomainError):
     code = "auth.user_not_found"
     kind = ErrorKind.NOT_FOUND
     title = "There is no such user"
+
+
+class AccountExists(DomainError):
+    code = "auth.account_exists"
+    kind = ErrorKind.CONFLICT
+    title = "There is an account with this address"
+
+
+class AccountSuspended(DomainError):
+    code = "auth.user_suspended"
+    kind = ErrorKind.UNAUTHENTICATED
+    title = "The account has been suspended"
+
+
+class NotYourself(DomainError):
+    code = "auth.not_yourself"
+    kind = ErrorKind.CONFLICT
+    title = "Nobody does this to their own account"
+
+
+class ImpersonationRefused(DomainError):
+    code = "auth.impersonation_refused"
+    kind = ErrorKind.FORBIDDEN
+    title = "This user cannot be impersonated"
+
+
+class NotWhileImpersonating(DomainError):
+    code = "auth.not_while_impersonating"
+    kind = ErrorKind.FORBIDDEN
+    title = "Only the user themselves may do this"
+
+
+class PersonNeeded(DomainError):
+    code = "auth.person_needed"
+    kind = ErrorKind.FORBIDDEN
+    title = "This is for people, not for API keys"
+
+
+class KeyNotFound(DomainError):
+    code = "auth.key_not_found"
+    kind = ErrorKind.NOT_FOUND
+    title = "There is no such API key"
+
+
+class KeyExpired(DomainError):
+    code = "auth.key_expired"
+    kind = ErrorKind.UNAUTHENTICATED
+    title = "The API key has expired"
+
+
+class KeyRotated(DomainError):
+    code = "auth.key_rotated"
+    kind = ErrorKind.UNAUTHENTICATED
+    title = "The API key was rotated and this secret is no longer valid"
+
+
+class KeyScopeRefused(DomainError):
+    code = "auth.key_scope_refused"
+    kind = ErrorKind.INVALID
+    title = "An API key cannot have this scope"
+
+
+class KeyExpiryRefused(DomainError):
+    code = "auth.key_expiry_refused"
+    kind = ErrorKind.INVALID
+    title = "An API key cannot end then"
+
+
+class TooManyKeys(DomainError):
+    code = "auth.too_many_keys"
+    kind = ErrorKind.CONFLICT
+    title = "The organization has as many API keys as it may have"
 
 
 class PasswordRefused(DomainError):

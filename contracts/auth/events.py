@@ -1,10 +1,11 @@
-"""What has happened in auth. All of it is shown to the user alone."""
+"""What has happened in auth. All but what happened to API keys is shown to the user alone."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from contracts.base import Event
+from contracts.permissions import Permission, PlatformRole
 from contracts.types import Id, Instant
 
 
@@ -123,3 +124,80 @@ class SessionRevoked(Event):
     session_id: Id
     user_id: Id
     reason: str
+
+
+class UserSuspended(Event):
+    """A platform admin shut an account."""
+
+    wire = "auth.user.suspended"
+    subject = "user_id"
+    private = True
+
+    user_id: Id
+    reason: str
+
+
+class UserReinstated(Event):
+    """A platform admin opened a suspended account again."""
+
+    wire = "auth.user.reinstated"
+    subject = "user_id"
+    private = True
+
+    user_id: Id
+    reason: str
+
+
+class PlatformRoleChanged(Event):
+    """A user has another role on the platform, or none."""
+
+    wire = "auth.user.platform_role_changed"
+    subject = "user_id"
+    private = True
+
+    user_id: Id
+    role: PlatformRole | None
+
+
+class UserImpersonated(Event):
+    """A platform admin, the actor, began to act in a user's name."""
+
+    wire = "auth.user.impersonated"
+    subject = "user_id"
+    private = True
+
+    user_id: Id
+    session_id: Id
+    reason: str
+    expires_at: Instant
+
+
+class ApiKeyCreated(Event):
+    """An organization has one more API key."""
+
+    wire = "auth.api_key.created"
+    subject = "key_id"
+
+    key_id: Id
+    name: str
+    scopes: tuple[Permission, ...]
+    expires_at: Instant | None = None
+
+
+class ApiKeyRotated(Event):
+    """An API key has a new secret; the one before is good until ``previous_valid_until``."""
+
+    wire = "auth.api_key.rotated"
+    subject = "key_id"
+
+    key_id: Id
+    previous_valid_until: Instant
+
+
+class ApiKeyRevoked(Event):
+    """An API key is gone, at once."""
+
+    wire = "auth.api_key.revoked"
+    subject = "key_id"
+
+    key_id: Id

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gateway.routes.about import ABOUT
 from gateway.routes.account import ACCOUNT
+from gateway.routes.admin import ADMIN
+from gateway.routes.api_keys import API_KEYS
 from gateway.routes.assets import ASSETS
 from gateway.routes.brands import BRANDS
 from gateway.routes.identity import IDENTITY
@@ -15,9 +17,11 @@ ROUTES: list[Route] = [
     *IDENTITY,
     *TENANCY,
     *BRANDS,
+    *API_KEYS,
     *ASSETS,
     *REALTIME,
     *ACCOUNT,
+    *ADMIN,
     *ABOUT,
 ]
 """Order matters only where two paths overlap: the literal one comes first."""

@@ -95,7 +95,14 @@ IDENTITY: list[Route] = [
     ),
     custom("GET", "/v1/auth/sessions", get_sessions, allow=SIGNED_IN, answers=SessionsView),
     command("DELETE", "/v1/auth/sessions", RevokeSessions, allow=SIGNED_IN),
-    command("DELETE", "/v1/auth/sessions/{session}", RevokeSession, allow=SIGNED_IN),
+    # Who impersonates may end that session only, which the handler requires.
+    command(
+        "DELETE",
+        "/v1/auth/sessions/{session}",
+        RevokeSession,
+        allow=SIGNED_IN,
+        impersonable=True,
+    ),
     custom("GET", "/v1/me", get_me, allow=SIGNED_IN, answers=UserView),
     command("PATCH", "/v1/me", UpdateProfile, allow=SIGNED_IN, answers=UserView, present=user_view),
     custom("GET", "/.well-known/jwks.json", get_jwks, allow=PUBLIC, answers=KeySetView),

@@ -16,7 +16,6 @@ from gateway.realtime import TicketView, create_ticket
 from gateway.status import CommandView, get_command
 from gateway.table import Access, Route, custom
 
-SIGNED_IN = Access.SIGNED_IN
 ORG = "/v1/orgs/{org}"
 
 REALTIME: list[Route] = [
@@ -49,11 +48,11 @@ REALTIME: list[Route] = [
         "GET",
         "/v1/me/audit",
         list_own_audit,
-        allow=SIGNED_IN,
+        allow=Access.SIGNED_IN,
         answers=AuditPage,
         parameters=OwnAuditParameters,
     ),
-    custom("GET", "/v1/commands/{command}", get_command, allow=SIGNED_IN, answers=CommandView),
+    custom("GET", "/v1/commands/{command}", get_command, allow=Access.KNOWN, answers=CommandView),
     custom(
         "POST",
         ORG + "/realtime/tickets",

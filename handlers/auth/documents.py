@@ -7,7 +7,7 @@ from typing import Literal
 from pymongo import ASCENDING, IndexModel
 
 from bus.documents import Aggregate
-from contracts.permissions import PlatformRole
+from contracts.permissions import Permission, PlatformRole
 from contracts.types import Instant
 
 LinkPurpose = Literal["verify", "reset"]
@@ -30,7 +30,19 @@ class User(Aggregate):
 
     class Settings:
         name = "users"
-        indexes = [IndexModel([("email", ASCENDING)], unique=True, name="email")]
+        indexes = [
+            IndexModel([("email", ASCENDING)], unique=True, name="email"),
+            IndexModel(
+                [("platform_role", ASCENDING)],
+                partialFilterExpression={"platform_role": {"$type": "string"}},
+                name="platform_role",
+            ),
+            IndexModel(
+                [("suspended_at", ASCENDING)],
+                partialFilterExpression={"suspended_at": {"$type": "date"}},
+                name="suspended",
+            ),
+        ]
 
 
 class Link(Aggregate):
@@ -95,4 +107,23 @@ class SecondFactor(Aggregate):
         name = "second_factors"
 
 
-DOCUMENTS: list[type[Aggregate]] = [User, Link, Notice, Device, SecondFactor]
+class ApiKey(Aggregate):
+    """An organization's API key: what its secret hashes to, and what it may."""
+
+    organization_id: str
+    name: str
+    scopes: list[Permission]
+    created_by: str
+    digest: str
+    expires_at: Instant | None = None
+    previous_digest: str | None = None
+    previous_until: Instant | None = None
+
+    class Settings:
+        name = "api_keys"
+        indexes = [
+            IndexModel([("organization_id", ASCENDING), ("_id", ASCENDING)], name="organization")
+        ]
+
+
+DOCUMENTS: list[type[Aggregate]] = [User, Link, Notice, Device, SecondFactor, ApiKey]

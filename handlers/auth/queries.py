@@ -42,6 +42,7 @@ async def list_sessions(actor: Actor, sessions: SessionStore) -> list[SessionVie
             used_at=_instant(session.used),
             expires_at=_instant(session.ends),
             current=session.id == actor.session,
+            impersonator=session.impersonator or None,
         )
         for session in await sessions.of(actor.user)
     ]

@@ -9,30 +9,42 @@ from redis.asyncio import Redis
 
 from bus.handling import Handler
 from contracts.auth.commands import (
+    AppointAdmin,
     BeginSecondFactor,
     ChangePassword,
+    ChangeUser,
     ConfirmSecondFactor,
+    CreateApiKey,
+    EndImpersonations,
     EndSecondFactor,
     EndSessions,
+    EndUserSessions,
     ForgetPassword,
+    Impersonate,
     OpenSession,
     RefreshSession,
     RegisterUser,
     ResendVerification,
     ResetPassword,
+    RevokeApiKey,
     RevokeSession,
     RevokeSessions,
+    RotateApiKey,
     UpdateProfile,
     VerifyEmail,
 )
 from contracts.base import Command, Event
+from contracts.corp.events import OrganizationDeleted
+from handlers.auth import reactions
 from handlers.auth.handlers import (
     Accounts,
     Linking,
     PasswordChanges,
+    Platform,
     Proving,
     SecondFactors,
     Sessions,
+    api_keys,
 )
 from handlers.domain import Context, Domain
 from infra.attempts import Attempts
@@ -42,7 +54,7 @@ from infra.sessions import SessionStore
 from infra.settings import AuthSettings
 from infra.tokens import KeyRing
 
-REACTIONS: dict[type[Event], Handler] = {}
+REACTIONS: dict[type[Event], Handler] = {OrganizationDeleted: reactions.remove_the_keys}
 
 ISSUER = "Grid8"
 
@@ -56,6 +68,7 @@ def commands_of(
     sessions: Sessions,
     passwords: PasswordChanges,
     factors: SecondFactors,
+    platform: Platform,
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
     return {
@@ -74,6 +87,14 @@ def commands_of(
         BeginSecondFactor: factors.begin_second_factor,
         ConfirmSecondFactor: factors.confirm_second_factor,
         EndSecondFactor: factors.end_second_factor,
+        CreateApiKey: api_keys.create_api_key,
+        RotateApiKey: api_keys.rotate_api_key,
+        RevokeApiKey: api_keys.revoke_api_key,
+        ChangeUser: platform.change_user,
+        EndUserSessions: platform.end_sessions,
+        EndImpersonations: platform.end_impersonations,
+        Impersonate: platform.impersonate,
+        AppointAdmin: platform.appoint_admin,
     }
 
 
@@ -104,6 +125,7 @@ def built(
         Sessions(proving, sessions, keys, settings, patience),
         PasswordChanges(passwords, proving, linking, sessions),
         SecondFactors(proving, ISSUER),
+        Platform(passwords, sessions, keys, settings),
     )
 
 

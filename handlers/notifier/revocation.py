@@ -55,6 +55,9 @@ class Guard:
                 for peer in self._of(user):
                     if peer.ticket.session == session:
                         peer.close(Close.SESSION_ENDED, "the session has ended")
+            case ["key", key]:
+                for peer in self._of(key):
+                    peer.close(Close.SESSION_ENDED, "the API key has ended")
             case ["left", user, org]:
                 for peer in self._of(user, org):
                     peer.close(Close.MEMBERSHIP_ENDED, "the membership has ended")
@@ -79,10 +82,16 @@ class Guard:
         self._run(self._each(chosen, self._recheck))
 
     async def look(self) -> None:
-        """Close the connections of sessions that have ended. Raises redis.RedisError."""
+        """Close the connections of sessions and API keys that have ended.
+
+        Raises redis.RedisError.
+        """
         by_session: dict[tuple[str, str], list[Peer]] = {}
+        by_key: dict[tuple[str, str], list[Peer]] = {}
         for peer in self._hub.everyone():
-            if peer.ticket.session:
+            if peer.actor.is_key:
+                by_key.setdefault((peer.ticket.user, peer.ticket.org), []).append(peer)
+            elif peer.ticket.session:
                 key = (peer.ticket.session, peer.ticket.user)
                 by_session.setdefault(key, []).append(peer)
 
@@ -92,6 +101,14 @@ class Guard:
                 for peer in by_session[key]:
                     peer.close(Close.SESSION_ENDED, "the session has ended")
 
+        async def look_at_key(key: tuple[str, str]) -> None:
+            try:
+                await self._authorise(by_key[key][0].actor, "org")
+            except DomainError:
+                for peer in by_key[key]:
+                    peer.close(Close.SESSION_ENDED, "the API key has ended")
+
+        await self._each(list(by_key), look_at_key)
         await self._each(list(by_session), look_at)
 
     async def _watch(self) -> None:

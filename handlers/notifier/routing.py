@@ -74,6 +74,9 @@ def _organization_control(envelope: Envelope, org: str) -> str:
     match envelope.type:
         case "corp.organization.deleted":
             return f"organization {org}"
+        case "auth.api_key.revoked":
+            key = _scope(envelope.data.get("key_id"))
+            return f"key {key}" if key else ""
         case "corp.project.deleted":
             kind, id = "project", _scope(envelope.data.get("project_id"))
         case "asset.asset.deleted":

@@ -35,6 +35,15 @@ class AuthSettings(Concern):
         le=5,
         description="Seconds a gateway may believe a session it has looked up; revocation takes this long at most.",
     )
+    key_published: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds a new signing key is published before it signs, so that whoever verifies has heard of it.",
+    )
+    impersonation_ttl: int = Field(
+        3600, ge=60, le=86400, description="Seconds a platform admin may act in a user's name."
+    )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor.")
     verified_only: bool = Field(False, description="Refuse sign-in until the address is verified.")
     verify_ttl: int = Field(

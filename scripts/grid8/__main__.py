@@ -18,6 +18,8 @@ _COMMANDS = {
     "replay": ("scripts.grid8.replay:replay", "Feed chosen events to one group again."),
     "publish": ("scripts.grid8.publish:publish", "Publish CloudEvents to the event log."),
     "mails": ("scripts.grid8.mails:mails", "Read the mails that the stack here has sent."),
+    "admin": ("scripts.grid8.admin:admin", "Make platform admins, and list them."),
+    "keys": ("scripts.grid8.keys:keys", "Rotate the keys that sign access tokens."),
     "asyncapi": ("scripts.grid8.asyncapi:asyncapi", "Describe every command and event."),
 }
 """name → (module:attribute, help): shown only where the module exists."""

@@ -14,8 +14,8 @@ import pytest
 import contracts.catalog  # noqa: F401 - every contract must be declared
 from contracts.base import Command
 from contracts.errors import DomainError
+from contracts.permissions import Permission
 from gateway.routes import ROUTES
-from gateway.table import Access
 from handlers.runtime import DOMAINS
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def test_a_command_is_handled_by_its_domain_and_sent_by_somebody(command: type[C
     routed = any(route.contract is command for route in ROUTES)
     sent = any(
         f"{command.__name__}(" in path.read_text()
-        for room in ("handlers", "gateway")
+        for room in ("handlers", "gateway", "scripts")
         for path in (ROOT / room).rglob("*.py")
     )
     assert routed or sent, "nobody sends it"
@@ -100,7 +100,7 @@ def test_a_route_in_an_organization_needs_a_permission_of_it(route: object) -> N
     from gateway.table import Route
 
     assert isinstance(route, Route)
-    assert ("{org}" in route.path) == (not isinstance(route.allow, Access))
+    assert ("{org}" in route.path) == isinstance(route.allow, Permission)
 
 
 CODE = re.compile(rf"({'|'.join(DOMAINS)}|realtime)\.[a-z]+(_[a-z]+)+")

@@ -6,10 +6,19 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from gateway_client import alpha, api, beta, http
+from gateway_client import alpha, api, beta, http, impersonating, platform
 from gateway_stack import SHARED, no_internal_error, show_logs, stack
 
-__all__ = ["alpha", "api", "beta", "http", "no_internal_error", "stack"]
+__all__ = [
+    "alpha",
+    "api",
+    "beta",
+    "http",
+    "impersonating",
+    "no_internal_error",
+    "platform",
+    "stack",
+]
 
 
 @pytest.hookimpl(wrapper=True)

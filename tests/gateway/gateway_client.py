@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from contracts.permissions import PlatformRole
+from infra.embedded.layout import ROOT
 from infra.embedded.running import RunningStack
 
 PASSWORD = "correct-horse-battery-9"
@@ -142,6 +146,19 @@ async def new_person(api: Api, name: str = "Somebody", password: str = PASSWORD)
     return Person(me.json["id"], email, password, signed.json, own)
 
 
+async def feed_of(tenant: Tenant) -> list[dict[str, Any]]:
+    """Every event in the tenant's feed."""
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = await tenant.owner.api.get(f"/v1/orgs/{tenant.org}/events{after}")
+        assert page.status == 200, str(page)
+        if not page.json["items"]:
+            return found
+        found += page.json["items"]
+        after = f"?after={page.json['next_cursor']}"
+
+
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48">'
     b'<rect width="64" height="48" fill="#%s"/></svg>'
@@ -218,6 +235,38 @@ async def add_member(api: Api, tenant: Tenant, role: str) -> Person:
     return person
 
 
+async def appoint(stack: RunningStack, email: str) -> None:
+    """Make somebody a platform admin, as an operator does."""
+    ran = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "scripts.grid8", "admin", "create", email, "--yes",
+        cwd=ROOT, env=stack.env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(ran.communicate(), 60)
+    assert ran.returncode == 0, said.decode()
+
+
+@pytest.fixture(scope="session")
+async def platform(api: Api, stack: RunningStack) -> dict[PlatformRole | None, Person]:
+    """Somebody of each role on the platform, and of none."""
+    admin = await new_person(api, "Platform admin")
+    await appoint(stack, admin.email)
+    support = await new_person(api, "Platform support")
+    changed = await admin.api.patch(f"/v1/admin/users/{support.id}", {"platform_role": "support"})
+    assert changed.status == 200, str(changed)
+    nobody = await new_person(api, "Platform nobody")
+    return {PlatformRole.ADMIN: admin, PlatformRole.SUPPORT: support, None: nobody}
+
+
+@pytest.fixture(scope="session")
+async def impersonating(alpha: Tenant, platform: dict[PlatformRole | None, Person]) -> Api:
+    """The platform admin in the name of alpha's owner."""
+    made = await platform[PlatformRole.ADMIN].api.post(
+        f"/v1/admin/users/{alpha.owner.id}/impersonation", {"reason": "the walk"}
+    )
+    assert made.status == 201, str(made)
+    return alpha.owner.api.as_(made.json["access_token"])
+
+
 @pytest.fixture(scope="session")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(
@@ -250,4 +299,4 @@ async def beta(api: Api) -> Tenant:
     return await new_tenant(api, "Qwvbeta")
 
 
-__all__ = ["alpha", "api", "beta", "http"]
+__all__ = ["alpha", "api", "beta", "http", "impersonating", "platform"]

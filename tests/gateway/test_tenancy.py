@@ -9,12 +9,21 @@ import pytest
 from gateway_client import Answer, Api, Person, Tenant, add_member, new_person, new_tenant
 from gateway_stack import eventually
 
-from contracts.permissions import GRANTS, Permission, Role
+from contracts.permissions import (
+    BY_PEOPLE_ALONE,
+    GRANTS,
+    PLATFORM_GRANTS,
+    Permission,
+    PlatformPermission,
+    PlatformRole,
+    Role,
+)
 from gateway.routes import ROUTES
 from gateway.table import Access, Route
 from infra.embedded.running import RunningStack
 
 IN_ORG = [route for route in ROUTES if route.tenant]
+OF_PLATFORM = [route for route in ROUTES if isinstance(route.allow, PlatformPermission)]
 NOT_PUBLIC = [route for route in ROUTES if route.allow is not Access.PUBLIC]
 NOBODY = "xxx_00000000000000000000000000"
 
@@ -36,6 +45,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "team": tenant.team,
         "holder": tenant.team,
         "invitation": tenant.invitation,
+        "key_id": NOBODY,
     }
     if missing:
         ids = {name: id if name == "org" else NOBODY for name, id in ids.items()}
@@ -87,6 +97,105 @@ async def test_a_role_may_what_the_table_says_and_no_more(
         assert answer.status < 500, str(answer)
     else:
         assert answer.is_problem(403)["code"] == "permission_missing"
+
+
+async def key_with(tenant: Tenant, *scopes: Permission) -> Api:
+    """The tenant, as asked by a new API key."""
+    made = await tenant.owner.api.post(
+        f"/v1/orgs/{tenant.org}/api-keys",
+        {"name": "of the walk", "scopes": [scope.value for scope in scopes]},
+    )
+    assert made.status == 201, str(made)
+    return tenant.owner.api.as_(made.json["key"])
+
+
+OF_KEYS = [scope for scope in Permission if scope not in BY_PEOPLE_ALONE]
+
+
+@pytest.fixture(scope="session")
+async def keys(alpha: Tenant) -> dict[Permission, tuple[Api, Api]]:
+    """For each permission: a key with it alone, and one with all others that a key can have."""
+    found = {}
+    for scope in Permission:
+        others = await key_with(alpha, *(each for each in OF_KEYS if each is not scope))
+        alone = await key_with(alpha, scope) if scope in OF_KEYS else others
+        found[scope] = (alone, others)
+    return found
+
+
+@pytest.mark.parametrize("route", **named(IN_ORG))
+async def test_a_key_may_what_its_scopes_say_and_no_more(
+    route: Route, alpha: Tenant, beta: Tenant, keys: dict[Permission, tuple[Api, Api]]
+) -> None:
+    assert isinstance(route.allow, Permission)
+    alone, others = keys[route.allow]
+    refused = await ask(route, others, address(route, alpha, missing=True))
+    assert refused.is_problem(403)["code"] == "permission_missing"
+    if route.allow in OF_KEYS:
+        answer = await ask(route, alone, address(route, alpha, missing=True))
+        assert answer.status not in (401, 403), str(answer)
+        assert answer.code != "corp.organization_not_found", str(answer)
+        assert answer.status < 500, str(answer)
+    elsewhere = await ask(route, alone, address(route, beta))
+    assert elsewhere.is_problem(404)["code"] == "corp.organization_not_found"
+
+
+@pytest.mark.parametrize("route", **named([r for r in NOT_PUBLIC if not r.tenant]))
+async def test_outside_of_organizations_a_key_may_only_ask_after_its_commands(
+    route: Route, alpha: Tenant, keys: dict[Permission, tuple[Api, Api]]
+) -> None:
+    answer = await ask(route, keys[Permission.ASSET_READ][0], address(route, alpha))
+    if route.allow is Access.KNOWN:
+        assert answer.is_problem(404)["code"] == "command_unknown"
+    else:
+        assert answer.is_problem(403)["code"] == "auth.person_needed"
+
+
+@pytest.mark.parametrize("role", [*PlatformRole, None])
+@pytest.mark.parametrize("route", **named(OF_PLATFORM))
+async def test_a_platform_role_may_what_the_table_says_and_no_more(
+    route: Route, role: PlatformRole | None, alpha: Tenant, platform: dict[Any, Person]
+) -> None:
+    answer = await ask(route, platform[role].api, address(route, alpha, missing=True))
+    if role is not None and route.allow in PLATFORM_GRANTS[role]:
+        assert answer.status not in (401, 403), str(answer)
+        assert answer.status < 500, str(answer)
+    else:
+        assert answer.is_problem(403)["code"] == "permission_missing"
+
+
+@pytest.mark.parametrize("route", **named(NOT_PUBLIC))
+async def test_who_impersonates_does_nothing_that_only_the_user_does(
+    route: Route, alpha: Tenant, impersonating: Api
+) -> None:
+    answer = await ask(route, impersonating, address(route, alpha, missing=True))
+    if route.by_impersonators:
+        assert answer.code != "auth.not_while_impersonating", str(answer)
+        assert answer.status not in (401, 403), str(answer)
+    else:
+        assert answer.is_problem(403)["code"] == "auth.not_while_impersonating"
+
+
+def test_what_only_the_user_does_is_closed_to_who_impersonates() -> None:
+    open_to = {route.operation for route in ROUTES if route.by_impersonators}
+    assert not open_to & {
+        "changePassword",
+        "beginMfa",
+        "confirmMfa",
+        "disableMfa",
+        "updateProfile",
+        "revokeSessions",
+        "createOrganization",
+        "deleteOrganization",
+        "transferOrganization",
+        "createApiKey",
+        "rotateApiKey",
+        "revokeApiKey",
+        "impersonate",
+        "changeUser",
+        "addMember",
+    }
+    assert "uploadAsset" in open_to
 
 
 def test_every_route_in_an_organization_asks_for_a_permission_there() -> None:
@@ -175,7 +284,7 @@ async def test_everything_one_tenant_can_read_is_silent_about_the_other(
     alpha: Tenant, beta: Tenant
 ) -> None:
     for route in ROUTES:
-        if route.method != "GET" or "{key" in route.path or "{code" in route.path:
+        if route.method != "GET" or "{key:" in route.path or "{code" in route.path:
             continue
         answer = await beta.owner.api.get(address(route, beta))
         assert answer.status < 500

@@ -8,8 +8,16 @@ from contracts.auth.commands.accounts import (
     UpdateProfile,
     VerifyEmail,
 )
+from contracts.auth.commands.api_keys import CreateApiKey, RevokeApiKey, RotateApiKey
 from contracts.auth.commands.mfa import BeginSecondFactor, ConfirmSecondFactor, EndSecondFactor
 from contracts.auth.commands.passwords import ChangePassword, ForgetPassword, ResetPassword
+from contracts.auth.commands.platform import (
+    AppointAdmin,
+    ChangeUser,
+    EndImpersonations,
+    EndUserSessions,
+    Impersonate,
+)
 from contracts.auth.commands.sessions import (
     EndSessions,
     OpenSession,
@@ -19,19 +27,27 @@ from contracts.auth.commands.sessions import (
 )
 
 __all__ = [
+    "AppointAdmin",
     "BeginSecondFactor",
     "ChangePassword",
+    "ChangeUser",
     "ConfirmSecondFactor",
+    "CreateApiKey",
+    "EndImpersonations",
     "EndSecondFactor",
     "EndSessions",
+    "EndUserSessions",
     "ForgetPassword",
+    "Impersonate",
     "OpenSession",
     "RefreshSession",
     "RegisterUser",
     "ResendVerification",
     "ResetPassword",
+    "RevokeApiKey",
     "RevokeSession",
     "RevokeSessions",
+    "RotateApiKey",
     "UpdateProfile",
     "VerifyEmail",
 ]

@@ -14,15 +14,16 @@ from contracts.auth.commands import (
     RevokeSessions,
 )
 from contracts.auth.errors import (
+    AccountSuspended,
     CredentialsWrong,
     EmailUnverified,
+    NotWhileImpersonating,
     OtpRequired,
     OtpWrong,
     RefreshTokenInvalid,
     RefreshTokenReused,
     SessionNotFound,
     SignInLate,
-    UserSuspended,
 )
 from contracts.auth.events import DeviceAdded, SessionOpened, SignInRefused
 from contracts.auth.views import TokensView
@@ -65,7 +66,7 @@ class Sessions:
         # at again.
         uow.hold(user)
         if user.suspended_at is not None:
-            return self._refuse(UserSuspended(), user, command, uow)
+            return self._refuse(AccountSuspended(), user, command, uow)
         if self.settings.verified_only and not user.verified:
             self.proving.take_back(user, command.address, uow)
             return EmailUnverified()
@@ -181,6 +182,8 @@ class Sessions:
         session = await self.sessions.find(command.session)
         if session is None or session.user != uow.actor.user:
             raise SessionNotFound()
+        if uow.actor.impersonator is not None and session.id != uow.actor.session:
+            raise NotWhileImpersonating("Whoever impersonates may end that session only.")
         end_session(self.sessions, session.id, session.user, "signed_out", uow)
 
     async def revoke_sessions(self, _: RevokeSessions, uow: UnitOfWork) -> None:
