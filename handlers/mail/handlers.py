@@ -71,8 +71,13 @@ class Mails:
     async def _end(self, mail: Mail, uow: UnitOfWork) -> None:
         """Sent or given up, and staged so; else Retry."""
         if not await self.notes.was_sent(mail.id):
-            link_age = self.settings.link_age
-            if is_too_late(mail.asked_at, now(), linked=mail.linked, link_age=link_age):
+            if is_too_late(
+                mail.asked_at,
+                now(),
+                linked=mail.linked,
+                expires=mail.values.get("expires", ""),
+                link_age=self.settings.link_age,
+            ):
                 _stage_failure(mail, uow, MailFailure.EXPIRED)
                 return
             if wait := await self.notes.wait(mail.id):

@@ -6,25 +6,25 @@ is escaped; a name that looks like a link is not greeted, since mail programs ma
 
 from __future__ import annotations
 
-import contextlib
 import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 from string import Template
 from urllib.parse import quote
 
 from contracts.mail.types import MailTemplate
+from handlers.mail.rules import instant_of
 from handlers.mail.templates.texts import TEXTS, Text
 from infra.letter import one_line
 
-LONGEST = 200
+LONGEST = 500
 """Characters of a value that are shown."""
+UNKNOWN = "unknown"
+"""Shown of a value that is empty: not every client says what it is."""
 
 _LINK_LIKE = re.compile(r"[:/@]|www|\w\.\w", re.IGNORECASE)
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", re.ASCII)
 _FOOTER = (
     "This mail was sent by Grid8 because of what happened to your account; it needs no answer."
 )
@@ -47,9 +47,9 @@ class Rendered:
 
 
 def check_values(template: MailTemplate, values: Mapping[str, str], *, linked: bool) -> None:
-    """Raise TemplateIncomplete, naming what is missing."""
+    """Raise TemplateIncomplete, naming what is missing. What is empty is there, and unknown."""
     text = TEXTS[template]
-    missing = sorted(name for name in text.needs if not one_line(values.get(name, "")))
+    missing = sorted(text.needs - set(values))
     if text.link is not None and not linked:
         missing.append("token")
     if missing:
@@ -125,8 +125,8 @@ def _html(text: Text, values: Mapping[str, str], link: str | None, token: str | 
 
 
 def _greeting(values: Mapping[str, str]) -> str:
-    name = values.get("name", "")
-    return f"Hello {name}," if name and not _LINK_LIKE.search(name) else "Hello,"
+    name = values.get("name", UNKNOWN)
+    return f"Hello {name}," if name != UNKNOWN and not _LINK_LIKE.search(name) else "Hello,"
 
 
 def _good_for(text: Text, values: Mapping[str, str]) -> str:
@@ -151,8 +151,6 @@ def _wrapped(text: str) -> str:
 def _shown(value: str) -> str:
     """A value on one line, not too long; an instant as people write it."""
     text = one_line(value[: 4 * LONGEST])
-    if _INSTANT.fullmatch(text):
-        with contextlib.suppress(ValueError):
-            instant = datetime.fromisoformat(text).astimezone(UTC)
-            return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    if (instant := instant_of(text)) is not None:
+        return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
+    return (text if len(text) <= LONGEST else text[: LONGEST - 1] + "…") or UNKNOWN

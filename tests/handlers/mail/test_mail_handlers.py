@@ -17,7 +17,7 @@ from contracts.envelope import Envelope
 from contracts.mail.commands import DeliverMail, SendMail
 from contracts.mail.types import MailFailure, MailStatus, MailTemplate
 from contracts.sealed import Sealed
-from contracts.types import new_id, now
+from contracts.types import new_id, now, rfc3339
 from handlers.mail.documents import Mail
 from handlers.mail.queries import list_mails
 from tests.bus.desk import Refused
@@ -171,6 +171,19 @@ async def test_a_link_that_is_too_old_is_not_sent_and_nobody_is_asked(room: Post
     assert event["data"]["reason"] == "expired"
 
 
+async def test_a_link_that_says_when_it_ends_is_not_sent_after_that(room: PostRoom) -> None:
+    for host, after in (("over", -1), ("good", 60)):
+        expires = rfc3339(now() + timedelta(seconds=after))
+        values = {"name": "Ann", "expires": expires}
+        await room.do(VERIFY.model_copy(update={"to": f"ann@{host}.example", "values": values}))
+    await room.run_sent()
+    assert {mail.to: mail.failure for mail in await room.mails()} == {
+        "ann@over.example": MailFailure.EXPIRED,
+        "ann@good.example": None,
+    }
+    assert [to for _, to in room.post.envelopes] == ["ann@good.example"]
+
+
 async def test_a_notice_is_still_sent_when_a_link_would_not_be(room: PostRoom) -> None:
     deliver = await queued(room, TAKEN)
     [mail] = await room.mails()
@@ -183,7 +196,7 @@ async def test_what_the_text_needs_and_has_not_got_makes_a_dead_letter_that_name
     room: PostRoom,
 ) -> None:
     message = Envelope.of_command(
-        SendMail(to="ann@example.org", template=MailTemplate.RESET_PASSWORD, values={"name": " "}),
+        SendMail(to="ann@example.org", template=MailTemplate.RESET_PASSWORD, values={"other": "x"}),
         source="/grid8/tests",
     )
     stream = streams.commands("mail")

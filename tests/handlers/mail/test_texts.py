@@ -115,9 +115,17 @@ def test_what_is_missing_is_named(template: MailTemplate) -> None:
     wanted = [*needs, "token"] if template in LINKED else needs
     with pytest.raises(TemplateIncomplete, match=f"{template} needs {', '.join(wanted)}$"):
         check_values(template, {"other": "x"}, linked=False)
-    blank = dict.fromkeys(needs, " \u202e\n")
-    with pytest.raises(TemplateIncomplete):
-        check_values(template, blank, linked=True)
+
+
+@pytest.mark.parametrize("template", list(MailTemplate))
+def test_what_is_empty_is_said_to_be_unknown_and_the_mail_is_sent(template: MailTemplate) -> None:
+    """A client need not say what it is, and its user is to be told of it all the same."""
+    for empty in ("", " \u202e\n"):
+        mail = rendered(template, **dict.fromkeys(TEXTS[template].needs, empty))
+        assert mail.text.startswith("Hello,\n")
+        if TEXTS[template].needs - {"name"}:
+            assert "unknown" in mail.text
+            assert "unknown" in mail.html
 
 
 def test_a_link_says_how_long_it_is_good_where_that_is_known() -> None:
