@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
@@ -162,6 +162,8 @@ def _known(method: str) -> str:
 
 async def _answer(request: web.Request, handler: Handler, origins: set[str]) -> web.StreamResponse:
     try:
+        if request.version < HttpVersion10:
+            raise RequestMalformed("HTTP/1.1 is spoken here, and HTTP/1.0.")
         preflight = _preflight(request, origins)
         return preflight if preflight is not None else await handler(request)
     except DomainError as error:
