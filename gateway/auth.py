@@ -12,8 +12,8 @@ from contracts.actor import Actor
 from contracts.corp.errors import OrganizationNotFound
 from contracts.permissions import Permission
 from gateway.errors import SessionEnded, TokenMissing, TokenRefused
-from gateway.scopes import differs_in_brands
-from gateway.table import Access, Allow
+from gateway.scopes import depends_on_brand
+from gateway.table import Access, Route
 from handlers.authority import find_authority
 from infra.sessions import SessionStore
 from infra.tokens import KeyRing, TokenInvalid
@@ -30,17 +30,16 @@ class Authenticator:
         self._owners: Batcher[str, str] = Batcher(sessions.owners)
         self._live: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    async def actor(
-        self, request: web.Request, allow: Allow, *, in_a_brand: bool = False
-    ) -> Actor | None:
+    async def actor(self, request: web.Request, route: Route) -> Actor | None:
         """The actor of a request; None on a public route.
 
-        With ``in_a_brand`` the permission of one with other roles in brands is looked at by
-        who knows the brand: see scopes.py.
+        Whether one with other roles in brands has the permission where it depends on the brand,
+        is asked by who knows the brand: see scopes.py.
 
         Raises TokenMissing, TokenRefused or SessionEnded (401), OrganizationNotFound (404,
         also for somebody else's), or PermissionMissing (403).
         """
+        allow = route.allow
         if allow is Access.PUBLIC:
             return None
         user, session = await self._signed_in(request)
@@ -50,7 +49,7 @@ class Authenticator:
         actor = await find_authority(Actor(user=user, session=session), org)
         if actor is None:
             raise OrganizationNotFound()
-        if not (in_a_brand and differs_in_brands(actor, allow)):
+        if not depends_on_brand(route, actor):
             actor.require(allow)
         return actor
 

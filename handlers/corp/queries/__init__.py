@@ -26,6 +26,7 @@ from handlers.corp.queries.members import (
 )
 from handlers.corp.queries.organizations import (
     Standing,
+    find_existence,
     find_standing,
     get_organization,
     list_memberships,
@@ -54,6 +55,7 @@ __all__ = [
     "brand_role_view",
     "brand_view",
     "find_brand_of_project",
+    "find_existence",
     "find_standing",
     "get_brand",
     "get_brand_kit",

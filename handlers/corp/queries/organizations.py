@@ -59,6 +59,19 @@ async def find_standing(actor: Actor, organization: str) -> Standing | None:
     return await _standings.find(membership_id(organization, actor.user))
 
 
+async def _fetch_organizations(ids: Sequence[str]) -> dict[str, bool]:
+    found = Organization.get_pymongo_collection().find({"_id": {"$in": ids}}, {"_id": 1})
+    return {each["_id"]: True async for each in found}
+
+
+_organizations: Batcher[str, bool] = Batcher(_fetch_organizations)
+
+
+async def find_existence(actor: Actor, organization: str) -> bool:
+    """Whether an organization is there at this instant: for API keys, which have no membership."""
+    return bool(await _organizations.find(organization))
+
+
 async def list_memberships(actor: Actor) -> list[MembershipView]:
     """What the actor belongs to, oldest first; at most 1,000."""
     memberships = await Membership.find({"user_id": actor.user}).sort("_id").to_list(1000)
