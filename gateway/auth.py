@@ -20,7 +20,7 @@ from contracts.corp.errors import OrganizationNotFound
 from contracts.permissions import PLATFORM_GRANTS, Permission, PlatformPermission
 from contracts.types import now
 from gateway.errors import SessionEnded, TokenMissing, TokenRefused
-from gateway.scopes import differs_in_brands, is_about_a_brand
+from gateway.scopes import depends_on_brand
 from gateway.table import Access, Route
 from handlers.auth.key_queries import KnownKey, find_key
 from handlers.auth.platform_queries import find_platform_role
@@ -49,8 +49,8 @@ class Authenticator:
     async def actor(self, request: web.Request, route: Route) -> Actor | None:
         """The actor of a request; None on a public route.
 
-        On a route about a brand, the permission of somebody with other roles in brands is
-        looked at by who knows the brand: see scopes.py.
+        Whether one with other roles in brands has the permission where it depends on the brand,
+        is asked by who knows the brand: see scopes.py.
 
         Raises TokenMissing, TokenRefused, SessionEnded, KeyExpired or KeyRotated (401),
         OrganizationNotFound (404, also for somebody else's), or PermissionMissing, PersonNeeded
@@ -66,7 +66,7 @@ class Authenticator:
             found = await find_authority(actor, request.match_info["org"])
             if found is None:
                 raise OrganizationNotFound()
-            if not (is_about_a_brand(route) and differs_in_brands(found, allow)):
+            if not depends_on_brand(route, found):
                 found.require(allow)
             return found
         if actor.is_key and allow is not Access.KNOWN:

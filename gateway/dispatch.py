@@ -34,7 +34,7 @@ from gateway.idempotency import Answer, Claim
 from gateway.intake import command_of
 from gateway.limits import parse_parameters, read_body
 from gateway.patience import patience
-from gateway.scopes import act_in_body, act_in_path, is_about_a_brand
+from gateway.scopes import act_in_body, act_in_path
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
 from infra.problems import MEDIA_TYPE, STATUS, problem_body
@@ -47,23 +47,19 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.StreamResponse:
     """Answer one request. Raises DomainError for whatever is wrong with it."""
-    in_a_brand = is_about_a_brand(route)
     actor = await admit(request, route, gateway)
     if any(not _ID.fullmatch(request.match_info[name]) for name in route.ids_in_path):
         raise RouteUnknown("An id in the address is not one.")
-    acting = actor
-    if actor is not None and in_a_brand:
-        with patience():
-            acting = await act_in_path(route, actor, request.match_info)
+    with patience():
+        acting = await act_in_path(route, actor, request.match_info)
     if route.kind == "query":
         return await _answer_query(request, route, actor)
     if route.kind == "command":
         body = await read_body(request, gateway.settings.gateway.body_limit)
         parse_parameters(request, None)
         command = await command_of(request, route, actor, body)
-        if actor is not None and acting is not None and in_a_brand:
-            with patience():
-                acting = await act_in_body(route, actor, acting, command)
+        with patience():
+            acting = await act_in_body(route, actor, acting, command)
         print_of_request = (request.method, request.path, body)
         return await carry_out(request, route, gateway, acting, command, print_of_request)
     assert route.function is not None
@@ -254,9 +250,8 @@ def failed_answer(failure: Failure, request_id: str) -> Answer:
     """The answer that tells of a failure."""
     headers = {}
     if failure.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
-    body = problem_body(failure, request_id)
-    return Answer(STATUS[failure.kind], headers, body, problem=True)
+        headers["Retry-After"] = str(math.ceil(failure.retry_after))
+    return Answer(STATUS[failure.kind], headers, problem_body(failure, request_id), problem=True)
 
 
 def render(

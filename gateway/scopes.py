@@ -67,13 +67,18 @@ def differs_in_brands(actor: Actor, allow: Allow) -> bool:
     return bool(actor.brand_roles) and actor.scopes is None and allow in IN_BRANDS
 
 
-async def act_in_path(route: Route, actor: Actor, path: Mapping[str, str]) -> Actor:
+def depends_on_brand(route: Route, actor: Actor) -> bool:
+    """Whether the actor may use a route in one brand perhaps, and not in another."""
+    return is_about_a_brand(route) and differs_in_brands(actor, route.allow)
+
+
+async def act_in_path(route: Route, actor: Actor | None, path: Mapping[str, str]) -> Actor | None:
     """The actor with their role in the brand that the path is about.
 
     Raises PermissionMissing where they may not. Where only what is sent says the brand, it must
     be possible in some brand for them.
     """
-    if not is_about_a_brand(route) or not differs_in_brands(actor, route.allow):
+    if actor is None or not depends_on_brand(route, actor):
         return actor
     assert isinstance(route.allow, Permission)
     name = in_path(route)
@@ -84,13 +89,15 @@ async def act_in_path(route: Route, actor: Actor, path: Mapping[str, str]) -> Ac
     return actor
 
 
-async def act_in_body(route: Route, actor: Actor, acting: Actor, command: Command) -> Actor:
+async def act_in_body(
+    route: Route, actor: Actor | None, acting: Actor | None, command: Command
+) -> Actor | None:
     """The same for what the body names, and for what becomes the organization's by it.
 
     ``actor`` is whole, ``acting`` as the path has it; who moves a thing needs the permission
     on both sides, and acts as where it comes from.
     """
-    if not differs_in_brands(actor, route.allow):
+    if actor is None or not depends_on_brand(route, actor):
         return acting
     for field in in_fields(route):
         if in_path(route) is not None and field not in command.model_fields_set:

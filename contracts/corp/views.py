@@ -18,7 +18,7 @@ class OrganizationView(View):
     id: Id
     name: str
     slug: str
-    role: Role | None = Field(description="null for an API key.")
+    role: Role | None = Field(None, description="Absent to an API key.")
     created_at: Instant
     revision: Revision
 

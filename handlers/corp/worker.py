@@ -40,6 +40,7 @@ from contracts.corp.commands import (
 from handlers.corp import handlers, reactions
 from handlers.corp.handlers import Invitations, Members
 from handlers.domain import Context, Domain
+from infra.settings import Settings
 
 
 def commands_of(members: Members, invitations: Invitations) -> dict[type[Command], Handler]:
@@ -80,15 +81,20 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
+def adds_directly(settings: Settings) -> bool:
+    """Whether members are made without an invitation: as set, else everywhere but in production."""
+    if settings.corp.direct_members is None:
+        return settings.environment != "production"
+    return settings.corp.direct_members
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Corp needs nothing but MongoDB."""
     settings = context.settings.corp
-    direct = settings.direct_members
-    if direct is None:
-        direct = context.settings.environment != "production"
+    members = Members(adds_directly(context.settings))
     invitations = Invitations(
         timedelta(seconds=settings.invitation_ttl),
         timedelta(seconds=settings.invitation_resend_after),
     )
-    yield Domain("corp", commands_of(Members(direct), invitations), REACTIONS)
+    yield Domain("corp", commands_of(members, invitations), REACTIONS)

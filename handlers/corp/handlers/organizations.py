@@ -101,10 +101,11 @@ async def transfer_organization(command: TransferOrganization, uow: UnitOfWork) 
     organization = await load_organization(uow)
     if uow.actor.is_key:
         raise PermissionMissing("An API key owns nothing that it could give away.")
+    # The heir first: who finds them an owner by this actor's hand finds the actor none.
+    heir = await load_member(command.user_id, uow)
     owner = await load_member(uow.actor.user, uow)
     if owner.role is not Role.OWNER:  # no longer, since they asked
         raise PermissionMissing(f"This needs {Permission.ORGANIZATION_TRANSFER.value}.")
-    heir = await load_member(command.user_id, uow)
     if heir.role is Role.OWNER:
         raise OwnerAlready()
     heir.role, owner.role = Role.OWNER, Role.ADMIN

@@ -31,6 +31,8 @@ from handlers.corp.documents import Invitation, Membership
 from handlers.corp.handlers import Members
 from handlers.corp.handlers.invitations import digest_of
 from handlers.corp.queries import get_invitation, get_member, get_team, list_invitations
+from handlers.corp.worker import adds_directly
+from infra.settings import CorpSettings, Settings
 from tests.bus.desk import Desk, Refused
 from tests.handlers.corp.tenants import (
     at_once,
@@ -329,3 +331,19 @@ async def test_where_members_are_not_added_directly_every_address_is_answered_al
             assert await corp.code_of(command, owner) == "corp.invitation_needed"
     assert await Membership.count() == 1
     assert now() - begun < timedelta(seconds=15), "nobody was waited for"
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "wanted"),
+    [
+        ("development", None, True),
+        ("production", None, False),
+        ("production", True, True),
+        ("development", False, False),
+    ],
+)
+def test_in_production_nobody_is_added_directly_unless_it_is_set(
+    environment: Any, given: bool | None, wanted: bool
+) -> None:
+    settings = Settings(environment=environment, corp=CorpSettings(direct_members=given))
+    assert adds_directly(settings) is wanted
