@@ -58,9 +58,9 @@ REACTIONS: dict[type[Event], Handler] = {OrganizationDeleted: reactions.remove_t
 
 ISSUER = "Grid8"
 
-AHEAD = 4
+AHEAD = 2
 """Commands with a password in hand for each thread that hashes: while some are hashed, others
-are read, or committed. More would only wait."""
+are read, or committed. More would only grow old in hand."""
 
 
 def commands_of(
@@ -118,7 +118,10 @@ def built(
     *,
     patience: float,
 ) -> dict[type[Command], Handler]:
-    """The handlers, each with what it needs; ``patience`` is the gateway's with a reply."""
+    """The handlers, each with what it needs.
+
+    ``patience`` is how old a sign-in may be when it is begun.
+    """
     proving, linking = Proving(passwords, attempts), Linking(settings)
     return commands_of(
         Accounts(passwords, linking, settings),
@@ -140,7 +143,9 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         KeyRing(settings),
         open_attempts(context.redis, settings),
         settings,
-        patience=context.settings.gateway.reply_timeout,
+        # Half of the gateway's: what is begun must also be done while its caller waits, or
+        # under overload every password would be looked at in vain.
+        patience=context.settings.gateway.reply_timeout / 2,
     )
     try:
         yield Domain("auth", commands, REACTIONS, slow_slots=AHEAD * passwords.threads)

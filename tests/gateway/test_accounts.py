@@ -187,10 +187,12 @@ async def test_a_second_factor_from_begin_to_end(api: Api, mails: Mails) -> None
 
 async def test_too_many_failures_are_told_to_wait_and_use_no_key_up(api: Api) -> None:
     email = f"{secrets.token_hex(6)}@example.com"
-    answers = [await sign_in(api, email, "wrong pass phrase") for _ in range(6)]
-    assert [each.status for each in answers] == [401] * 5 + [429]
-    assert answers[-1].is_problem(429)["code"] == "auth.too_many_attempts"
-    assert int(answers[-1].headers["Retry-After"]) >= 1
+    answers = await asyncio.gather(*(sign_in(api, email, "wrong pass phrase") for _ in range(30)))
+    refused = [each for each in answers if each.status == 429]
+    assert {each.status for each in answers} == {401, 429}
+    assert len(refused) > 15, "few are tried, also where each takes long"
+    assert refused[0].is_problem(429)["code"] == "auth.too_many_attempts"
+    assert int(refused[0].headers["Retry-After"]) >= 1
     headers = {"Idempotency-Key": secrets.token_hex(8)}
     body = {"email": email, "password": "wrong pass phrase"}
 

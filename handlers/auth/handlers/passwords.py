@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bus.unit_of_work import UnitOfWork
 from contracts.auth.commands import ChangePassword, ForgetPassword, ResetPassword
+from contracts.auth.errors import PasswordRefused
 from contracts.auth.events import PasswordChanged, SecondFactorChanged, UserVerified
 from contracts.errors import DomainError
 from contracts.mail.types import MailTemplate
@@ -51,10 +52,15 @@ class PasswordChanges:
         user = await self.proving.owner(command.current_password.reveal(), "current_password", uow)
         if isinstance(user, DomainError):
             return user
-        await self._set(user, command.password.reveal())
+        where = uow.message.address or ""
+        try:
+            await self._set(user, command.password.reveal())
+        except PasswordRefused as refused:
+            self.proving.take_back(user, where, uow)
+            return refused
         uow.save(user)
         uow.emit(PasswordChanged(user_id=user.id, how="changed"), user)
-        self.proving.succeeded(user, uow.message.address or "", uow)
+        self.proving.succeeded(user, where, uow)
         await self._after(user, uow, keep=uow.actor.session)
         return None
 

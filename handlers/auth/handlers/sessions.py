@@ -50,7 +50,7 @@ class Sessions:
     keys: KeyRing
     settings: AuthSettings
     patience: float
-    """Seconds after which whoever wants to sign in waits no more."""
+    """Seconds after which it is too late to begin: whoever wants to sign in waits no more."""
 
     async def open_session(self, command: OpenSession, uow: UnitOfWork) -> TokensView | DomainError:
         if now() - uow.message.time > timedelta(seconds=self.patience):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -55,6 +56,24 @@ def auth_settings(tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
     folder: Path = tmp_path_factory.mktemp("keys")
     (folder / "one.pem").write_bytes(new_private_key())
     return AuthSettings(keys_folder=folder, bcrypt_cost=4)
+
+
+@dataclass
+class Clock:
+    """The time as the delays after failed sign-ins see it."""
+
+    now: float
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """It stands still: on a slow machine no delay passes by itself."""
+    made = Clock(time.time())
+    monkeypatch.setattr("infra.attempts.time", made)
+    return made
 
 
 @pytest.fixture

@@ -177,8 +177,9 @@ async def test_who_does_not_know_the_password_cannot_change_it_and_may_not_guess
 
 async def test_a_new_password_that_is_bad_changes_nothing(auth: Auth) -> None:
     actor, _ = await signed_in(auth)
-    with pytest.raises(Refused, match="too easy to guess"):
-        await auth.do(changing("olga123456"), actor)
+    for _ in range(7):  # and is no failure to prove who one is
+        with pytest.raises(Refused, match="too easy to guess"):
+            await auth.do(changing("olga123456"), actor)
     assert await auth.code_of(signing_in()) == "done"
     assert await auth.events("auth.session.revoked") == []
 

@@ -25,7 +25,7 @@ from infra.attempts import Attempts
 from infra.embedded.ports import free_port
 from infra.passwords import Passwords
 from infra.settings import AuthSettings
-from tests.handlers.auth.conftest import Auth
+from tests.handlers.auth.conftest import Auth, Clock
 from tests.handlers.auth.somebody import (
     AWAY,
     EMAIL,
@@ -59,10 +59,8 @@ async def failure_of(auth: Auth, command: OpenSession) -> dict[str, Any]:
 
 
 async def test_after_five_failures_the_next_waits_known_or_not(
-    auth: Auth, hashes: Counter[str], monkeypatch: pytest.MonkeyPatch
+    auth: Auth, hashes: Counter[str], clock: Clock
 ) -> None:
-    at = time.time()
-    monkeypatch.setattr("infra.attempts.time.time", lambda: at)
     await auth.do(registering())
     ends = []
     for email, address in ((EMAIL, AWAY), ("nobody@example.com", HOME)):
@@ -76,7 +74,7 @@ async def test_after_five_failures_the_next_waits_known_or_not(
     assert failure["code"] == TOO_MANY
     assert 0 < failure["retry_after"] <= 1
     assert counted == {"checkpw": 5}, "within the delay no password is looked at"
-    at += 1.1
+    clock.now += 1.1
     assert await auth.code_of(signing_in(address=AWAY)) == "done"
     assert await auth.code_of(guessing()) == WRONG, "a success forgets what was before"
 
