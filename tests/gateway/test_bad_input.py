@@ -33,6 +33,7 @@ def address(route: Route, tenant: Tenant, **other: str) -> str:
         "project": tenant.project,
         "asset": tenant.asset,
         "session": "ses_00000000000000000000000000",
+        "key_id": "key_00000000000000000000000000",
         "command": "cmd_00000000000000000000000000",
         "key": "orgs/x/blobs/y",
         "code": "nothing",

@@ -9,7 +9,7 @@ import pytest
 
 from contracts import sealed
 from handlers.auth.handlers import Accounts, Platform, Sessions
-from handlers.auth.worker import commands_of
+from handlers.auth.worker import REACTIONS, commands_of
 from infra.passwords import Passwords
 from infra.sessions import SessionStore
 from infra.settings import AuthSettings
@@ -52,7 +52,8 @@ async def auth(
             Platform(passwords, sessions, keys, auth_settings),
         )
         made.handling.table.update(table)
-        made.handling._wires.update({(c.wire, c.wire_version): c for c in table})
+        made.handling.table.update(REACTIONS)
+        made.handling._wires.update({(c.wire, c.wire_version): c for c in made.handling.table})
         yield Auth(
             made.domain,
             made.redis,

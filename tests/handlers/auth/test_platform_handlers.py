@@ -99,8 +99,8 @@ def signing_in(name: str) -> OpenSession:
 
 
 async def test_of_admins_who_demote_each_other_at_once_one_remains(auth: Auth) -> None:
-    for round in range(3):
-        one, two = await an_admin(auth, f"one{round}"), await an_admin(auth, f"two{round}")
+    for number in range(3):
+        one, two = await an_admin(auth, f"one{number}"), await an_admin(auth, f"two{number}")
         codes = await asyncio.gather(
             auth.code_of(ChangeUser(user=two.user, platform_role=None), one),
             auth.code_of(ChangeUser(user=one.user, status="suspended"), two),
