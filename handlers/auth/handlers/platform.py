@@ -73,12 +73,13 @@ class Platform:
                 self._suspend(user, reason, uow)
             else:
                 user.suspended_at = None
+                uow.save(user)
                 uow.emit(UserReinstated(user_id=user.id, reason=reason), user)
         if "platform_role" in named and command.platform_role != user.platform_role:
             weakened |= was_admin
             user.platform_role = command.platform_role
+            uow.save(user)
             uow.emit(PlatformRoleChanged(user_id=user.id, role=user.platform_role), user)
-        uow.save(user)
         if weakened:
             # After the commit: no session of before it is overlooked then.
             uow.send(EndImpersonations(admin=user.id))
@@ -159,6 +160,7 @@ class Platform:
 
     def _suspend(self, user: User, reason: str, uow: UnitOfWork) -> None:
         user.suspended_at = now()
+        uow.save(user)
         uow.emit(UserSuspended(user_id=user.id, reason=reason), user)
         uow.send(EndSessions(user=user.id))
         uow.send(

@@ -75,8 +75,11 @@ async def test_suspending_again_does_nothing_again(auth: Auth) -> None:
     admin, user = await an_admin(auth, "adele"), await registered(auth, "ulf")
     for _ in range(2):
         await auth.do(ChangeUser(user=user.user, status="suspended"), admin)
-    assert len(await auth.events("auth.user.suspended")) == 1
+    (event,) = await auth.events("auth.user.suspended")
+    assert event["revision"] == 2
     assert len(await mails(auth)) == 1
+    user_now = await auth.do(ChangeUser(user=user.user, reason="no change"), admin)
+    assert user_now["revision"] == 2
 
 
 async def test_a_sign_in_that_was_looked_up_before_the_suspension_leaves_no_session(
