@@ -65,6 +65,8 @@ class Authenticator:
         if isinstance(allow, Permission):
             found = await find_authority(actor, request.match_info["org"])
             if found is None:
+                if actor.is_key:
+                    await self._check_key(actor)
                 raise OrganizationNotFound()
             if not depends_on_brand(route, found):
                 found.require(allow)
@@ -112,6 +114,15 @@ class Authenticator:
             raise KeyExpired()
         # ``find_authority`` gives it an organization; outside of one it may do nothing.
         return Actor(user=id, scopes=frozenset())
+
+    async def _check_key(self, actor: Actor) -> None:
+        """Raise TokenRefused or KeyExpired where the key, believed until now, has ended."""
+        key = await find_key(actor)
+        self._known.put(actor.user, key)
+        if key is None:
+            raise TokenRefused("There is no such API key, or it was revoked.")
+        if key.expired:
+            raise KeyExpired()
 
     async def _owner(self, session: str) -> str | None:
         """The session's user, believed for a moment: revocation takes that long at most."""

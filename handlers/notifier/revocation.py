@@ -107,9 +107,11 @@ class Guard:
             except DomainError:
                 for peer in by_key[key]:
                     peer.close(Close.SESSION_ENDED, "the API key has ended")
+            except Exception as error:
+                log.warning("key_not_looked_at", reason=str(error)[:200])
 
-        await self._each(list(by_key), look_at_key)
         await self._each(list(by_session), look_at)
+        await self._each(list(by_key), look_at_key)
 
     async def _watch(self) -> None:
         while True:

@@ -162,6 +162,8 @@ async def test_a_revoked_key_ends_on_every_gateway(
     )
     assert stale.is_problem(412)["code"] == "revision_mismatch"
     assert (await alpha.owner.api.delete(f"{keys_of(alpha)}/{view['id']}")).status == 204
+    at_once = await gateways[0].get(path)
+    assert at_once.is_problem(401)["code"] == "auth.token_invalid", "though it was believed"
     for each in gateways:
         end = await eventually(
             lambda each=each: each.get(path), lambda a: a.status == 401, within=5

@@ -77,3 +77,8 @@ async def back_to(old: str, new: str, api: Api, stack: RunningStack, email: str)
         return kid
 
     await eventually(signs_with, lambda kid: kid == old)
+    for each in (api, Api(api._http, stack.process("gateway-small").process.shown)):
+        await eventually(
+            lambda each=each: each.get("/.well-known/jwks.json"),  # type: ignore[misc]
+            lambda answer: [key["kid"] for key in answer.json["keys"]] == [old],
+        )

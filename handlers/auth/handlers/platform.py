@@ -73,12 +73,13 @@ class Platform:
                 await self._suspend(user, reason, uow)
             else:
                 user.suspended_at = None
+                uow.save(user)
                 uow.emit(UserReinstated(user_id=user.id, reason=reason), user)
         if "platform_role" in named and command.platform_role != user.platform_role:
             weakened |= was_admin
             user.platform_role = command.platform_role
+            uow.save(user)
             uow.emit(PlatformRoleChanged(user_id=user.id, role=user.platform_role), user)
-        uow.save(user)
         if weakened:
             # After the commit: no session of before it is overlooked then.
             uow.send(EndImpersonations(admin=user.id))
@@ -159,6 +160,7 @@ class Platform:
 
     async def _suspend(self, user: User, reason: str, uow: UnitOfWork) -> None:
         user.suspended_at = now()
+        uow.save(user)
         uow.emit(UserSuspended(user_id=user.id, reason=reason), user)
         await end_sessions(self.sessions, user, "suspended", uow)
         uow.send(mail_to(user, MailTemplate.ACCOUNT_SUSPENDED, reason=reason))

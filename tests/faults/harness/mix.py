@@ -43,7 +43,7 @@ TRACES: dict[str, tuple[str, ...]] = {
     "duplicate": (),
     "mismatch": ("corp.brand.updated",),
     "update": ("corp.brand.updated",),
-    "person": ("users", "auth.user.registered", "corp_people"),
+    "person": ("users", "auth.user.registered", "corp_people", "mails"),
     "member": ("memberships", "corp.member.added"),
     "asset": ("assets", "asset.asset.uploaded", "asset.asset.ready"),
 }

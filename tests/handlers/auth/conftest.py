@@ -17,7 +17,7 @@ from contracts import sealed
 from contracts.envelope import Envelope
 from contracts.mail.commands import SendMail
 from contracts.mail.types import MailTemplate
-from handlers.auth.worker import built, open_attempts
+from handlers.auth.worker import REACTIONS, built, open_attempts
 from infra.attempts import Attempts
 from infra.passwords import Passwords
 from infra.sessions import SessionStore
@@ -92,7 +92,8 @@ async def auth(
         attempts = open_attempts(made.redis, auth_settings)
         table = built(passwords, sessions, keys, attempts, auth_settings, patience=10.0)
         made.handling.table.update(table)
-        made.handling._wires.update({(c.wire, c.wire_version): c for c in table})
+        made.handling.table.update(REACTIONS)
+        made.handling._wires.update({(c.wire, c.wire_version): c for c in made.handling.table})
         yield Auth(
             made.domain,
             made.redis,

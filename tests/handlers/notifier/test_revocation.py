@@ -8,7 +8,7 @@ import time
 from notifier_stage import ORG, USER, Stage, envelope
 
 from contracts.asset.events import AssetDeleted
-from contracts.auth.events import SessionRevoked
+from contracts.auth.events import ApiKeyRevoked, SessionRevoked
 from contracts.corp.events import (
     MemberChanged,
     MemberRemoved,
@@ -108,6 +108,51 @@ async def test_an_answer_from_before_a_change_of_role_is_void(stage: Stage) -> N
             await other.receive()
         answer.set()
         assert (await client.receive())["code"] == "test.denied"
+
+
+async def test_a_revoked_api_key_ends_its_sockets_after_the_event(stage: Stage) -> None:
+    async with stage.ws("key_1") as mine, stage.ws("key_2") as other:
+        await mine.subscribe("org")
+        await other.subscribe("org")
+        await stage.publish(envelope(ApiKeyRevoked(key_id="key_1")))
+        assert (await mine.receive())["event"]["type"] == "auth.api_key.revoked"
+        assert await mine.closed() == 4001
+        assert (await other.receive())["op"] == "event"
+        await other.send(op="ping")
+        assert await other.receive() == {"op": "pong"}
+
+
+async def test_an_api_key_that_ends_by_itself_is_found_within_five_seconds(stage: Stage) -> None:
+    async with stage.ws("key_1") as mine, stage.ws("key_2") as other:
+        await mine.subscribe("org")
+        await other.subscribe("org")
+        stage.denied.add(("key_1", "org"))
+        ended = time.monotonic()
+        assert await mine.closed() == 4001
+        assert time.monotonic() - ended < 5
+        await other.send(op="ping")
+        assert await other.receive() == {"op": "pong"}
+
+
+async def test_while_nobody_can_say_whether_an_api_key_has_ended_its_socket_stays(
+    stage: Stage,
+) -> None:
+    asked = asyncio.Event()
+
+    async def broken(actor: object, channel: str) -> None:
+        if stage.denied:
+            asked.set()
+            raise RuntimeError("the database is away")
+
+    stage.authorise = broken  # type: ignore[method-assign,assignment]
+    await stage.add()
+    async with stage.ws("key_1", at=1) as client:
+        await client.subscribe("org")
+        stage.denied.add(("broken", "now"))
+        async with asyncio.timeout(10):
+            await asked.wait()
+        await client.send(op="ping")
+        assert await client.receive() == {"op": "pong"}
 
 
 async def test_a_deleted_organization_ends_all_its_sockets(stage: Stage) -> None:
