@@ -42,6 +42,12 @@ class Actor:
         """Whether it is an API key, and no person."""
         return self.user.startswith(KEY_PREFIX)
 
+    @property
+    def caller(self) -> str:
+        """Who it is that calls, for what is kept per caller: an admin in a user's name is not the
+        user."""
+        return self.user if self.impersonator is None else f"{self.user} by {self.impersonator}"
+
     def may(self, permission: Permission) -> bool:
         """Whether the role, or the key's scopes, carry the permission."""
         if permission in BY_PEOPLE_ALONE and (self.is_key or self.impersonator is not None):

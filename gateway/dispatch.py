@@ -124,7 +124,7 @@ async def carry_out(
     claim: Claim | None = None
     key = request.headers.get("Idempotency-Key")
     if key is not None:
-        caller = actor.user if actor else f"address {request['address']}"
+        caller = actor.caller if actor else f"address {request['address']}"
         fingerprint = gateway.idempotency.fingerprint(*print_of_request)
         with patience():
             claim = await gateway.idempotency.claim(caller, key, fingerprint, id)

@@ -97,7 +97,7 @@ async def _claimed(
     said = sorted(each for each in headers if each.startswith((PREFIX, "content-type:")))
     fingerprint = gateway.idempotency.fingerprint(request.method, request.path, body, *said)
     with patience():
-        claim = await gateway.idempotency.claim(actor.user, key, fingerprint, new_id("clm"))
+        claim = await gateway.idempotency.claim(actor.caller, key, fingerprint, new_id("clm"))
     try:
         yield claim
     except BaseException:

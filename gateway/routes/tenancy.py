@@ -96,7 +96,7 @@ MEMBERS: list[Route] = [
     query(MEMBER, get_member, allow=Permission.MEMBER_READ, answers=MemberView),
     command("PATCH", MEMBER, ChangeMember, allow=Permission.MEMBER_WRITE, answers=MemberView),
     # Everybody may leave; removing another needs member:write, which the handler requires.
-    command("DELETE", MEMBER, RemoveMember, allow=Permission.MEMBER_READ),
+    command("DELETE", MEMBER, RemoveMember, allow=Permission.MEMBER_READ, impersonable=False),
 ]
 
 INVITATIONS: list[Route] = [

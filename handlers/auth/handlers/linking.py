@@ -8,7 +8,7 @@ from datetime import timedelta
 from bus.unit_of_work import UnitOfWork
 from contracts.auth.errors import LinkInvalid
 from contracts.mail.types import MailTemplate
-from contracts.types import now
+from contracts.types import now, rfc3339
 from handlers.auth.documents import Link, LinkPurpose, User
 from handlers.auth.rules.links import digest_of, is_due, is_good, link_id, new_token
 from handlers.auth.rules.mails import mail_to
@@ -61,7 +61,7 @@ class Linking:
         else:
             link.digest, link.issued_at, link.expires_at = digest_of(token), at, expires_at
             uow.save(link)
-        uow.send(mail_to(user, template, token=token, **values))
+        uow.send(mail_to(user, template, token=token, expires=rfc3339(expires_at), **values))
 
     async def owner(self, token: str, purpose: LinkPurpose) -> tuple[Link, User]:
         """The link with this token and whose it is. Raises LinkInvalid. Remove it when used."""
