@@ -133,3 +133,11 @@ async def test_what_is_hidden_is_not_shown_whatever_else_the_style_says_of_it(ap
     """The tabs are a flex box, and were still there below the thanks."""
     style = (await api.get("/account/account.css")).body.decode()
     assert "[hidden] { display: none !important; }" in style
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/problems"])
+async def test_on_a_narrow_screen_tables_are_not_wider_than_it(path: str, api: Api) -> None:
+    answer = await api.get(path, headers={"Accept": "text/html"})
+    _, _, narrow = answer.body.decode().partition("@media(max-width:600px){")
+    assert narrow.startswith("tr{display:block")
+    assert "code{overflow-wrap:anywhere}" in narrow
