@@ -111,13 +111,15 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"\S"),
     AfterValidator(_visible),
 ]
-Slug = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)
-]
+SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=63)]
 Tag = Annotated[
     Text,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"\S"),
     AfterValidator(_visible),
 ]
+_WORD = "[a-z0-9][a-z0-9_-]*"
+TYPE_PATTERN = rf"^{_WORD}(\.{_WORD})*(\.\*)?$"
+"""A type of events, or with ``.*`` at its end all that begin so."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[int, Field(ge=1, description="Counts changes; the ETag of the view.")]

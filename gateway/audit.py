@@ -23,9 +23,9 @@ from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope
 from contracts.permissions import Role
-from contracts.types import Instant
+from contracts.types import TYPE_PATTERN, Instant
 from gateway.dispatch import respond
-from gateway.feed import TYPE_PATTERN, rfc3339
+from gateway.feed import rfc3339
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
 

@@ -37,7 +37,7 @@ from gateway.patience import patience
 from gateway.scopes import act_in_body, act_in_path
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
-from infra.problems import MEDIA_TYPE, STATUS, problem_body
+from infra.problems import MEDIA_TYPE, STATUS, challenge, problem_body
 
 SOURCE = "/grid8/gateway"
 _LATER = (STATUS[ErrorKind.RATE_LIMITED], STATUS[ErrorKind.UNAVAILABLE])
@@ -265,7 +265,7 @@ def render(
     if answer.problem:
         assert answer.body is not None
         if answer.status == 401:
-            more["WWW-Authenticate"] = f'Bearer realm="grid8", error="{answer.body["code"]}"'
+            more["WWW-Authenticate"] = challenge(answer.body["code"])
         return web.Response(
             body=to_json(answer.body), status=answer.status, headers=more, content_type=MEDIA_TYPE
         )

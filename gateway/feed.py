@@ -22,12 +22,11 @@ from bus.feed.push import read_pushed
 from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope
+from contracts.types import TYPE_PATTERN
 from contracts.visibility import HIDDEN, public_json
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
 
-_WORD = "[a-z0-9][a-z0-9_-]*"
-TYPE_PATTERN = rf"^{_WORD}(\.{_WORD})*(\.\*)?$"
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from contracts.errors import FieldError
 from gateway.errors import ValidationFailed
+from gateway.wording import words_of
 
 SHOWN = 50
 """Wrong fields that one problem names at most."""
@@ -13,13 +14,17 @@ SHOWN = 50
 
 def invalid(error: ValidationError, *, prefix: str = "/") -> ValidationFailed:
     """What pydantic found, as fields with pointers; never with the values given."""
+    found = error.errors(include_url=False)
+    # A list is called too short also because of the items that were wrong, and are said to be.
+    below = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
     errors = [
         FieldError(
             pointer=prefix + "/".join(pointer(part) for part in each["loc"]),
             code=each["type"],
-            detail=each["msg"].removeprefix("Value error, "),
+            detail=words_of(each),
         )
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
+        for each in found
+        if each["type"] != "too_short" or each["loc"] not in below
     ]
     return ValidationFailed(
         "; ".join(f"{each.pointer}: {each.detail}" for each in errors[:3]), errors=errors[:SHOWN]

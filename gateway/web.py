@@ -155,6 +155,9 @@ td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid var(--line);verti
 pre{overflow:auto;background:var(--soft);border:1px solid var(--line);border-radius:6px;
 padding:.7rem;font-size:12.5px}
 @media(max-width:800px){body{display:block}nav{display:none}main{padding:1rem}}
+@media(max-width:600px){tr{display:block;border-top:1px solid var(--line);padding:.4rem 0}th{display:none}
+td{display:inline-block;border:0;padding:.1rem .6rem .1rem 0;max-width:100%}
+code{overflow-wrap:anywhere}}
 """
 
 

@@ -77,10 +77,13 @@ class Attempts:
     async def begin(self, email: str, address: str) -> float:
         """Count an attempt on an account; 0, or the seconds until there may be another.
 
-        Where there is a wait nothing is counted: asking again does not make it longer.
+        Where there is a wait nothing is counted: asking again does not make it longer. Of two
+        waits it is the longer one: who has waited for so long is not told to wait again.
         """
         wait = await self._address("asked", address)
-        return wait or await self._account("begun", email, address)
+        if wait > 0:
+            return max(wait, await self._account("asked", email, address))
+        return await self._account("begun", email, address)
 
     async def failed(self, address: str) -> None:
         """Count a failure against where it came from; the account has counted it already."""

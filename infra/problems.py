@@ -62,6 +62,16 @@ def problem_body(failure: Failure, request_id: str) -> dict[str, Any]:
     )
 
 
+_REFUSED = frozenset(
+    {"auth.token_invalid", "auth.session_ended", "auth.key_expired", "auth.key_rotated"}
+)
+
+
+def challenge(code: str) -> str:
+    """WWW-Authenticate of a 401. Clients of RFC 6750 know one error for it: of a token sent."""
+    return 'Bearer realm="grid8"' + (', error="invalid_token"' if code in _REFUSED else "")
+
+
 def problem_response(
     error: DomainError | Failure, request_id: str, headers: dict[str, str] | None = None
 ) -> web.Response:
@@ -70,7 +80,7 @@ def problem_response(
     more = dict(headers or {})
     status = STATUS[failure.kind]
     if status == 401:
-        more.setdefault("WWW-Authenticate", f'Bearer realm="grid8", error="{failure.code}"')
+        more.setdefault("WWW-Authenticate", challenge(failure.code))
     if failure.retry_after is not None or status == 503:
         more.setdefault("Retry-After", str(math.ceil(failure.retry_after or 5)))
     return web.Response(

@@ -131,6 +131,12 @@ class KeyExpiryRefused(DomainError):
     title = "An API key cannot end then"
 
 
+class KeyEnded(DomainError):
+    code = "auth.key_ended"
+    kind = ErrorKind.CONFLICT
+    title = "The API key has expired: make a new one"
+
+
 class TooManyKeys(DomainError):
     code = "auth.too_many_keys"
     kind = ErrorKind.CONFLICT

@@ -24,13 +24,16 @@ Holder = Annotated[
 InvitationStatus = Literal["pending", "accepted", "revoked", "expired"]
 
 
+COLOR_PATTERN = r"^#(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$"
+
+
 class KitColor(Contract):
     """A colour of a brand."""
 
     name: Name
     value: Annotated[
         str,
-        StringConstraints(pattern=r"^#(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$"),
+        StringConstraints(pattern=COLOR_PATTERN),
         Field(description="#RRGGBB or #RRGGBBAA."),
     ]
 

@@ -2,6 +2,7 @@
 // look through mails open every link in them.
 
 const said = document.getElementById("said");
+const cut = location.hash !== "";
 const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 // Out of the address bar, the history, and what somebody may copy from there.
 history.replaceState(null, "", location.pathname);
@@ -29,6 +30,7 @@ class Refused extends Error {
     super(problem.detail || problem.title || `The server answered ${status}.`);
     this.status = status;
     this.code = problem.code ?? "";
+    this.title = problem.title ?? "";
     this.errors = problem.errors ?? [];
     this.retryAfter = retryAfter;
   }
@@ -68,12 +70,25 @@ async function outcome(url, access) {
 }
 
 function complain(form, error) {
-  for (const { pointer } of error.errors) {
+  const reasons = [];
+  for (const { pointer, detail } of error.errors) {
     const field = form.elements.namedItem(String(pointer).replace(/^\//, ""));
-    if (field instanceof HTMLInputElement) field.setAttribute("aria-invalid", "true");
+    const known = field instanceof HTMLInputElement;
+    if (known) field.setAttribute("aria-invalid", "true");
+    reasons.push(known ? `${field.labels[0].textContent}: ${detail}` : detail);
   }
   const wait = error.retryAfter ? ` You can try again in ${error.retryAfter} seconds.` : "";
-  say("bad", error.message + wait, error.errors.map(({ detail }) => detail));
+  // Where fields are not valid, the detail names them as the API does. Elsewhere it says it all.
+  if (error.code === "validation_failed") say("bad", `${error.title}:${wait}`, reasons);
+  else say("bad", error.message + wait);
+  if (error.code === "auth.link_invalid") offerAnother(form);
+}
+
+function offerAnother(form) {
+  const another = document.getElementById("another");
+  if (!another) return;
+  form.hidden = true;
+  another.hidden = false;
 }
 
 function on(form, work) {
@@ -113,6 +128,16 @@ async function reset(form) {
   form.reset();
   form.hidden = true;
   say("good", "Your password is changed. You can sign in with it now.");
+}
+
+async function another(form) {
+  const email = form.elements.email.value.trim();
+  const confirms = document.body.dataset.page === "verify-email";
+  if (confirms) await ask("POST", "/v1/auth/verify-email/resend", { email });
+  else await ask("POST", "/v1/auth/password/forgot", { email });
+  form.hidden = true;
+  const which = confirms ? "an account with this address to confirm" : "an account with this address";
+  say("good", `If there is ${which}, a link is on its way. It can take a minute.`);
 }
 
 const choice = { isNew: false };
@@ -166,18 +191,19 @@ async function accept(form) {
   }
   form.reset();
   form.hidden = true;
-  document.querySelector(".tabs").hidden = true;
+  document.getElementById("asked").hidden = true;
   say("good", "Welcome! You are a member now. You can close this page and sign in.");
 }
 
-const work = { verify, reset, accept };
+const work = { verify, reset, another, accept };
 for (const form of document.forms) {
   on(form, work[form.id]);
-  if (!token) form.hidden = true;
+  if (!token) form.hidden = form.id !== "another";
 }
 document.getElementById("have")?.addEventListener("click", () => choose(false));
 document.getElementById("new")?.addEventListener("click", () => choose(true));
-if (!token) {
-  document.querySelector(".tabs")?.setAttribute("hidden", "");
+// Without any token, a page that mails links is where to ask for the first.
+if (!token && (cut || !document.getElementById("another"))) {
+  document.getElementById("asked")?.setAttribute("hidden", "");
   say("bad", "This link is not complete. Please open it from the mail again, or copy all of it.");
 }

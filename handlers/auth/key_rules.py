@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from contracts.auth.errors import KeyExpiryRefused, KeyScopeRefused
+from contracts.auth.errors import KeyEnded, KeyExpiryRefused, KeyScopeRefused
 from contracts.errors import FieldError
 from contracts.permissions import BY_PEOPLE_ALONE, Permission
 
@@ -40,3 +40,9 @@ def check_expiry(expires_at: datetime | None, at: datetime) -> None:
         f"expires_at: {detail}.",
         errors=[FieldError(pointer="/expires_at", code=KeyExpiryRefused.code, detail=detail)],
     )
+
+
+def check_unexpired(expires_at: datetime | None, at: datetime) -> None:
+    """Raise KeyEnded where the time of a key is over."""
+    if expires_at is not None and expires_at <= at:
+        raise KeyEnded()

@@ -38,24 +38,25 @@ def create(email: str, name: str | None, password_stdin: bool, yes: bool) -> Non
     It is carried out by the auth worker of the running stack.
     """
     asked = _command(email=email, promote=yes)
-    failure = _send(asked)
+    failure, before = _send(asked), False
     if failure is None:
-        _said(asked.email)
+        _said(asked.email, before=True)
         return
     if failure.code == AccountExists.code:
         click.confirm(
             f"{asked.email} has an account. Make it a platform admin?", abort=True, err=True
         )
         failure = _send(_command(email=email, promote=True))
+        before = True
     elif failure.code == UserNotFound.code:
         password = _password(password_stdin)
         given = name or email.partition("@")[0]
         failure = _send(_command(email=email, name=given, password=password))
     if failure is None:
-        _said(asked.email)
+        _said(asked.email, before=before)
         return
     if failure.code == PasswordRefused.code and failure.errors:
-        raise click.ClickException(f"The password is not good enough: {failure.errors[0].detail}.")
+        raise click.ClickException(f"The password is not good enough: {failure.errors[0].detail}")
     raise click.ClickException(failure.detail)
 
 
@@ -103,8 +104,10 @@ def _password(from_stdin: bool) -> str:
     return asked
 
 
-def _said(email: str) -> None:
+def _said(email: str, *, before: bool) -> None:
     click.echo(f"{email} is a platform admin.")
+    if before:
+        click.echo("The account was there before: its password is as it was.", err=True)
 
 
 async def _listed() -> list[User]:

@@ -55,7 +55,8 @@ async def refused(api: Api, tokens: dict[str, str]) -> None:
         answer = await api.as_(token).get("/v1/me")
         assert answer.status == 401, f"{name}: {answer}"
         assert answer.is_problem(401)["code"] == UNKNOWN, f"{name}: {answer}"
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer"), name
+        challenge = 'Bearer realm="grid8", error="invalid_token"'
+        assert answer.headers["WWW-Authenticate"] == challenge, name
 
 
 async def test_raw_signed_makes_tokens_that_are_taken(api: Api, forge: Forge) -> None:

@@ -103,9 +103,41 @@ async def test_the_interface_stays_what_the_module_asks(api: Api) -> None:
     script = (await api.get("/account/account.js")).body.decode()
     for path in (
         "/v1/auth/verify-email",
+        "/v1/auth/verify-email/resend",
+        "/v1/auth/password/forgot",
         "/v1/auth/password/reset",
         "/v1/auth/register",
         "/v1/auth/sessions",
         "/v1/invitations/accept",
     ):
         assert f'"{path}"' in script
+
+
+@pytest.mark.parametrize("name", ["verify-email", "reset-password"])
+async def test_whoever_has_a_link_that_is_used_up_can_have_a_new_one_from_its_page(
+    name: str, api: Api
+) -> None:
+    page = await page_of(api, name)
+    [form] = [each for each in page.all("form") if each["id"] == "another"]
+    assert "hidden" in form
+    [email] = [each for each in page.all("input") if each["name"] == "email"]
+    assert "required" in email
+    script = (await api.get("/account/account.js")).body.decode()
+    refused = await api.post(
+        "/v1/auth/password/reset", {"token": "x" * 43, "password": "correct horse battery"}
+    )
+    assert f'error.code === "{refused.code}"' in script
+
+
+async def test_what_is_hidden_is_not_shown_whatever_else_the_style_says_of_it(api: Api) -> None:
+    """The tabs are a flex box, and were still there below the thanks."""
+    style = (await api.get("/account/account.css")).body.decode()
+    assert "[hidden] { display: none !important; }" in style
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/problems"])
+async def test_on_a_narrow_screen_tables_are_not_wider_than_it(path: str, api: Api) -> None:
+    answer = await api.get(path, headers={"Accept": "text/html"})
+    _, _, narrow = answer.body.decode().partition("@media(max-width:600px){")
+    assert narrow.startswith("tr{display:block")
+    assert "code{overflow-wrap:anywhere}" in narrow

@@ -65,6 +65,21 @@ async def test_the_first_failures_are_free_and_each_then_doubles_the_wait(
         await fail(attempts, 1)
 
 
+async def test_whoever_waits_as_long_as_told_is_not_told_to_wait_again(
+    attempts: Attempts, clock: Clock
+) -> None:
+    """The account's wait was not looked at while there was one for the address."""
+    for number in range(14):
+        await fail(attempts, 1, email=f"somebody{number}@example.com")
+    for wait in (0, 0, 0, 0, 0, 1, 2):
+        clock.now += wait
+        await fail(attempts, 1)
+    told = await attempts.begin(EMAIL, AWAY)
+    assert told == pytest.approx(4, abs=0.01), "the account's 4 s, not the address's 2 s"
+    clock.now += told
+    assert await attempts.begin(EMAIL, AWAY) == 0
+
+
 async def test_of_a_hundred_at_once_only_the_free_ones_are_tried(
     attempts: Attempts, clock: Clock
 ) -> None:

@@ -154,6 +154,8 @@ def test_the_first_admin_is_made_and_listed(place: RunningStack) -> None:
     assert admins(place)["first@example.com"]["platform_role"] == "admin"
     again = admin(place, "create", "first@example.com", "--password-stdin", given="another one\n")
     assert (again.exit_code, again.stdout) == (0, "first@example.com is a platform admin.\n")
+    assert "its password is as it was" in again.stderr
+    assert "as it was" not in made.stderr
     shown = admin(place, "list")
     assert "first@example.com" in shown.stdout
     assert "active" in shown.stdout
@@ -166,6 +168,7 @@ def test_a_password_that_is_refused_says_why_and_makes_nobody(place: RunningStac
         (sentence,) = ran.stderr.splitlines()
         assert sentence.startswith("Error: "), sentence
         assert "assword" in sentence or "at least" in sentence, sentence
+        assert not sentence.endswith(".."), sentence
         assert "Traceback" not in ran.stderr
     assert "weak@example.com" not in admins(place)
 

@@ -15,7 +15,7 @@ from contracts.sealed import Sealed
 from contracts.types import now
 from handlers.auth.documents import ApiKey
 from handlers.auth.key_queries import key_view
-from handlers.auth.key_rules import KEYS_LIMIT, check_expiry, check_scopes
+from handlers.auth.key_rules import KEYS_LIMIT, check_expiry, check_scopes, check_unexpired
 from infra.api_keys import digest_of, new_key
 
 
@@ -52,6 +52,8 @@ async def rotate_api_key(command: RotateApiKey, uow: UnitOfWork) -> NewApiKeyVie
     check_revision(key, command.if_revision)
     # Whoever rotates a key holds it then, so it may not be able to do more than they may.
     _require(key.scopes, uow)
+    # A new secret of a key whose time is over would be refused like the old one.
+    check_unexpired(key.expires_at, now())
     text = new_key(key.id)
     key.previous_digest, key.digest = key.digest, digest_of(text)
     key.previous_until = now() + timedelta(seconds=command.grace)

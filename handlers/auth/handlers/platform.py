@@ -163,7 +163,7 @@ class Platform:
         uow.save(user)
         uow.emit(UserSuspended(user_id=user.id, reason=reason), user)
         await end_sessions(self.sessions, user, "suspended", uow)
-        uow.send(mail_to(user, MailTemplate.ACCOUNT_SUSPENDED, reason=reason))
+        uow.send(mail_to(user, MailTemplate.ACCOUNT_SUSPENDED, reason=reason or "none"))
 
     async def _hold_the_admin(self, uow: UnitOfWork, needed: set[PlatformPermission]) -> User:
         """The actor, who must still be allowed this when it is written."""

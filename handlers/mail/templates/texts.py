@@ -103,7 +103,7 @@ TEXTS: dict[MailTemplate, Text] = {
             "copied it. We have ended that session, in both places.",
             "Please sign in again. If you know of no reason, such as a restored backup of your "
             "browser, change your password too, and look through the list of your sessions.",
-            "If the use below was not you, somebody else had access to your account.",
+            "If the use above was not you, somebody else had access to your account.",
         ),
         facts=_WHERE,
     ),

@@ -91,6 +91,20 @@ async def test_rotating_keeps_the_old_secret_for_the_grace_and_tells_nobody_a_se
     assert await auth.code_of(stale, OWNER) == "revision_mismatch"
 
 
+async def test_a_key_whose_time_is_over_is_given_no_secret_that_would_be_refused(
+    auth: Auth,
+) -> None:
+    made = await auth.do(creating(expires_at=now() + timedelta(days=1)), OWNER)
+    rotated = await auth.do(RotateApiKey(key_id=made["id"]), OWNER)
+    key = await ApiKey.get(made["id"])
+    assert key is not None
+    await key.set({"expires_at": now() - timedelta(seconds=1)})
+    assert await auth.code_of(RotateApiKey(key_id=made["id"]), OWNER) == "auth.key_ended"
+    known = await find_key(Actor(user=made["id"]))
+    assert known is not None
+    assert known.digest == digest_of(unseal(rotated["key"]))
+
+
 async def test_a_revoked_key_is_gone(auth: Auth) -> None:
     made = await auth.do(creating(), OWNER)
     elsewhere = replace(OWNER, org="org_2")

@@ -73,7 +73,8 @@ async def test_suspending_again_does_nothing_again(auth: Auth) -> None:
         await auth.do(ChangeUser(user=user.user, status="suspended"), admin)
     (event,) = await auth.events("auth.user.suspended")
     assert event["revision"] == 2
-    assert len(await told(auth)) == 1
+    (mail,) = await told(auth)
+    assert mail.values["reason"] == "none"
     user_now = await auth.do(ChangeUser(user=user.user, reason="no change"), admin)
     assert user_now["revision"] == 2
 
