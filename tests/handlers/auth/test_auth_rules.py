@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subtable
 
 from contracts import sealed
 from contracts.auth.errors import PasswordRefused
@@ -24,7 +25,7 @@ from handlers.auth.rules.mfa import (
     take_code,
     uri_of,
 )
-from handlers.auth.rules.passwords import check_password
+from handlers.auth.rules.passwords import READINGS, check_password, readable
 
 # passwords
 
@@ -74,6 +75,20 @@ def test_what_a_guesser_would_try_early_is_refused_with_reason_and_advice(passwo
 )
 def test_a_password_that_is_good_enough_is_taken(password: str) -> None:
     check_password(password, "olga@example.com", "Olga")
+
+
+@pytest.mark.parametrize("password", ["4@8({[<369&#!1/|0$5+7%2" * 3, "|17!1|7" * 10, "4@({[<" * 12])
+def test_symbols_are_read_as_letters_in_a_few_ways_at_most(password: str) -> None:
+    read = readable(password)
+    ways = enumerate_l33t_subs(relevant_l33t_subtable(read, L33T_TABLE))
+    assert len(ways) <= 2 * READINGS
+    assert len(read) == len(password)
+    assert len(set(read)) == len(set(password))
+
+
+@pytest.mark.parametrize("password", ["p4$$w0rd", "p@55w0rd!", "correct horse", "|0v3", "пароль"])
+def test_a_password_with_a_few_symbols_is_judged_as_it_is(password: str) -> None:
+    assert readable(password) == password
 
 
 def test_a_good_password_is_a_bad_one_for_whom_it_is_named_after() -> None:
