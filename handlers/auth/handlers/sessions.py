@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from bus.unit_of_work import UnitOfWork
 from contracts.auth.commands import (
@@ -58,6 +59,9 @@ class Sessions:
         self._be_in_time(self.patience, uow)
         await self.proving.begin(command.email, command.address, uow)
         user = await User.find_one({"email": command.email})
+        if user is not None and uow.rerun:
+            # What it stored before it met a change, because of which it may be refused now.
+            uow.effect(partial(self.sessions.revoke, uow.new_id("ses"), user.id))
         fits = await self.proving.fits(user, command.password.reveal())
         if user is None or not fits:
             return self._refuse(CredentialsWrong(), user, command, uow)
