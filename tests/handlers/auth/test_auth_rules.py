@@ -131,6 +131,23 @@ def test_another_link_is_mailed_after_a_pause() -> None:
     assert is_due(link(issued_at=at - timedelta(seconds=60)), at, pause=60)
 
 
+def test_after_a_few_in_a_row_a_link_is_left_alone_for_as_long_as_it_takes_to_use_it() -> None:
+    at = now()
+
+    def again(mailed: int, ago: timedelta, life: timedelta) -> bool:
+        last = link(issued_at=at - ago, expires_at=at - ago + life, mailed=mailed)
+        return is_due(last, at, pause=60)
+
+    minute, hour, day = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+    assert again(2, minute, day)
+    for mailed in (3, 100):
+        assert not again(mailed, 29 * minute, hour)
+        assert again(mailed, 30 * minute, hour)
+        assert again(mailed, 30 * minute, day)
+        assert not again(mailed, 4 * minute, 10 * minute)
+        assert again(mailed, 10 * minute, 10 * minute)
+
+
 def test_tokens_are_long_and_never_the_same() -> None:
     tokens = {new_token() for _ in range(100)}
     assert len(tokens) == 100
