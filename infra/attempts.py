@@ -19,12 +19,16 @@ FAMILIAR_FOR = 90 * 86400
 """Seconds an address that has signed in to an account is remembered there."""
 FAMILIAR = 50
 """How many such addresses an account has at most."""
+LONGEST_OF_ADDRESS = 60
+"""Seconds of the longest wait of an address: behind it may be a whole company."""
+TRUSTED = 4
+"""How many times as much is free from there: a service may sign in many times at once."""
 
 # KEYS: the counter, and of an account also its familiar addresses and their own counter.
 _COUNT = """
 local what, at, free, longest, decay = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = KEYS[1]
-if KEYS[2] and redis.call('ZSCORE', KEYS[2], ARGV[6]) then key = KEYS[3] end
+if KEYS[2] and redis.call('ZSCORE', KEYS[2], ARGV[6]) then key, free = KEYS[3], free * tonumber(ARGV[9]) end
 if what == 'succeeded' then
   redis.call('DEL', key)
   redis.call('ZADD', KEYS[2], at, ARGV[6])
@@ -95,26 +99,29 @@ class Attempts:
         account = f"grid8:{{signin:{_digest(email.lower())}}}"
         where = _digest(network_of(address, 32, 64))
         keys = [f"{account}:others", f"{account}:familiar", f"{account}:{where}"]
-        return await self._run(what, keys, self._free, where)
+        return await self._run(what, keys, self._free, self._longest, where)
 
     async def _address(self, what: str, address: str) -> float:
         if not address:
             return 0.0
         where = _digest(network_of(address, 32, 64))
-        return await self._run(what, [f"grid8:signin:from:{where}"], self._free_of_address, where)
+        longest = min(self._longest, LONGEST_OF_ADDRESS)
+        keys = [f"grid8:signin:from:{where}"]
+        return await self._run(what, keys, self._free_of_address, longest, where)
 
-    async def _run(self, what: str, keys: list[str], free: int, where: str) -> float:
+    async def _run(self, what: str, keys: list[str], free: int, longest: int, where: str) -> float:
         wait: bytes = await self._count(
             keys=keys,
             args=[
                 what,
                 f"{time.time():.3f}",
                 free,
-                self._longest,
+                longest,
                 self._decay,
                 where,
                 FAMILIAR,
                 FAMILIAR_FOR,
+                TRUSTED,
             ],
         )
         return float(wait)

@@ -15,6 +15,9 @@ from infra.mailer import Mailer
 
 REACTIONS: dict[type[Event], Handler] = {}
 
+AT_ONCE = 16
+"""Mails under way: what sends them waits for a server, and hardly works itself."""
+
 
 def commands_of(mails: Mails) -> dict[type[Command], Handler]:
     """Command → handler."""
@@ -31,6 +34,12 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     mailer = Mailer(settings.mail, context.breakers)
     mails = Mails(mailer, MailNotes(context.redis), settings.mail, settings.link_url)
     try:
-        yield Domain("mail", commands_of(mails), REACTIONS, checks={"smtp": mailer.check})
+        yield Domain(
+            "mail",
+            commands_of(mails),
+            REACTIONS,
+            checks={"smtp": mailer.check},
+            slow_slots=AT_ONCE,
+        )
     finally:
         await mailer.close()

@@ -66,7 +66,9 @@ class AuthSettings(Concern):
         5, ge=1, description="Failed sign-ins to one account before each makes the next wait."
     )
     attempts_free_address: int = Field(
-        20, ge=1, description="Failed sign-ins from one client address before the same."
+        100,
+        ge=1,
+        description="Failed sign-ins from one client address before the same, up to a minute: behind it may be many people.",
     )
     attempts_longest: int = Field(
         900,

@@ -504,7 +504,7 @@ async def test_a_deleted_projection_is_rebuilt_from_the_command_line(
     "arguments",
     [
         (),
-        ("--group", "auth"),
+        ("--group", "mail"),
         ("--group", "notifier"),
         ("--group", "corp", "--reaction", "unheard_of"),
         ("--group", "corp", "--type", "corp.brand.created"),

@@ -6,12 +6,13 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from gateway_client import alpha, api, beta, http, impersonating, platform
+from gateway_client import alpha, api, asker, beta, http, impersonating, platform
 from gateway_stack import SHARED, no_internal_error, show_logs, stack
 
 __all__ = [
     "alpha",
     "api",
+    "asker",
     "beta",
     "http",
     "impersonating",

@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from contracts.permissions import PlatformRole
+from contracts.permissions import PlatformPermission, PlatformRole
+from gateway.table import Route
 from infra.embedded.layout import ROOT
 from infra.embedded.running import RunningStack
 
@@ -299,4 +300,18 @@ async def beta(api: Api) -> Tenant:
     return await new_tenant(api, "Qwvbeta")
 
 
-__all__ = ["alpha", "api", "beta", "http", "impersonating", "platform"]
+Asker = Callable[[Route], Api]
+
+
+@pytest.fixture
+def asker(alpha: Tenant, platform: dict[PlatformRole | None, Person]) -> Asker:
+    """Whoever may ask a route."""
+
+    def ask(route: Route) -> Api:
+        admin = isinstance(route.allow, PlatformPermission)
+        return platform[PlatformRole.ADMIN].api if admin else alpha.owner.api
+
+    return ask
+
+
+__all__ = ["alpha", "api", "asker", "beta", "http", "impersonating", "platform"]

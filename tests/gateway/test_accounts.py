@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -14,20 +19,19 @@ from gateway_stack import eventually
 
 from bus.broker import connect
 from bus.documents import Database
-from contracts import sealed
 from infra import mongo
 from infra.embedded.running import RunningStack
-from infra.secrets import use_secrets
-from infra.settings import MongoSettings, SecretsSettings, Settings
+from infra.settings import MongoSettings
 
 OTHER = "quite another pass phrase"
 
 
 class Mails:
-    """The mails that were to be sent, and their secrets."""
+    """What was mailed: the documents, and the links in the mails that the sink took."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
+        self._folder = folder
 
     async def to(self, email: str, template: str, count: int = 1) -> list[dict[str, Any]]:
         """Those to somebody, once there are so many."""
@@ -38,20 +42,32 @@ class Mails:
         )
 
     async def token(self, email: str, template: str) -> str:
-        """The secret in the last one."""
+        """The secret of the link in the last one."""
         mail = (await self.to(email, template))[-1]
-        return sealed.unseal(mail["token"])
+        token = await eventually(lambda: self._token(mail["_id"]))
+        assert token is not None
+        return token
+
+    async def _token(self, id: str) -> str | None:
+        for path in self._folder.glob("*.eml"):
+            letter = message_from_bytes(path.read_bytes(), policy=default)
+            assert isinstance(letter, EmailMessage)
+            if not letter["Message-ID"].startswith(f"<{id}@"):
+                continue
+            body = letter.get_body(("plain",))
+            assert body is not None
+            found = re.search(r"#token=(\S+)", body.get_content())
+            assert found, body
+            return found[1]
+        return None
 
 
 @pytest.fixture
-async def mails(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mails]:
-    monkeypatch.setattr(sealed, "_keys", [])
-    secret = stack.env["GRID8_SECRETS__KEYS"]
-    use_secrets(Settings(secrets=SecretsSettings.model_validate({"keys": secret})))
+async def mails(stack: RunningStack) -> AsyncIterator[Mails]:
     client, database = mongo.connect(
         MongoSettings(url=stack.mongo_url, database=stack.env["GRID8_MONGO__DATABASE"])
     )
-    yield Mails(database)
+    yield Mails(database, stack.mails)
     await client.close()
 
 

@@ -6,14 +6,12 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gateway_client import Answer, Api, Person, Tenant
+from gateway_client import Answer, Api, Asker, Tenant
 from raw_http import RawAnswer, send_raw
 
-from contracts.permissions import PlatformPermission, PlatformRole
 from gateway.routes import ROUTES
 from gateway.table import Route
 from infra.embedded.running import RunningStack
@@ -45,20 +43,6 @@ def address(route: Route, tenant: Tenant, **other: str) -> str:
         **other,
     }
     return re.sub(r"{(\w+)[^}]*}", lambda found: ids[found[1]], route.path)
-
-
-Asker = Callable[[Route], Api]
-
-
-@pytest.fixture
-def asker(alpha: Tenant, platform: dict[PlatformRole | None, Person]) -> Asker:
-    """Whoever may ask a route."""
-
-    def ask(route: Route) -> Api:
-        admin = isinstance(route.allow, PlatformPermission)
-        return platform[PlatformRole.ADMIN].api if admin else alpha.owner.api
-
-    return ask
 
 
 NOT_JSON = {
