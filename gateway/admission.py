@@ -53,7 +53,7 @@ async def admit(request: web.Request, route: Route, gateway: Gateway) -> Actor |
     except DomainError:
         await _limit(request, gateway, "address", network(request["address"]))
         raise
-    await _limit(request, gateway, "caller", actor.user if actor else "")
+    await _limit(request, gateway, "caller", actor.caller if actor else "")
     return actor
 
 

@@ -22,7 +22,7 @@ class MailSent(Event):
 
 
 class MailFailed(Event):
-    """A mail will not be sent: refused for good by the SMTP server, or too late."""
+    """A mail will not be sent: refused for good by the SMTP server, too late, or one of too many."""
 
     wire = "mail.message.failed"
     subject = "mail_id"

@@ -32,3 +32,4 @@ class MailFailure(StrEnum):
 
     REFUSED = "refused"
     EXPIRED = "expired"
+    TOO_MANY = "too_many"

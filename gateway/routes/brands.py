@@ -69,6 +69,7 @@ _BRANDS: list[Route] = [
         allow=Permission.MEMBER_READ,
         answers=Page[BrandRoleView],
     ),
+    # A role in a brand outlives an impersonation, in which it would be given.
     command(
         "POST",
         BRAND + "/roles",
@@ -77,6 +78,7 @@ _BRANDS: list[Route] = [
         answers=BrandRoleView,
         location=BRAND + "/roles/{holder}",
         references={"holder": get_holder},
+        impersonable=False,
     ),
     # In it is the holder's name, of which the revision does not tell.
     query(
@@ -92,8 +94,15 @@ _BRANDS: list[Route] = [
         ChangeBrandRole,
         allow=Permission.BRAND_WRITE,
         answers=BrandRoleView,
+        impersonable=False,
     ),
-    command("DELETE", BRAND_ROLE, RemoveBrandRole, allow=Permission.BRAND_WRITE),
+    command(
+        "DELETE",
+        BRAND_ROLE,
+        RemoveBrandRole,
+        allow=Permission.BRAND_WRITE,
+        impersonable=False,
+    ),
 ]
 
 _PROJECTS: list[Route] = [

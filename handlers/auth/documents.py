@@ -54,6 +54,8 @@ class Link(Aggregate):
     """SHA-256 of the token, which is in the mail alone."""
     issued_at: Instant
     expires_at: Instant
+    mailed: int = 1
+    """How many there were in a row with this one, each in place of one that was still good."""
 
     class Settings:
         name = "links"

@@ -9,7 +9,7 @@ from bus.unit_of_work import UnitOfWork
 from contracts.errors import Retry
 from contracts.mail.commands import DeliverMail, SendMail
 from contracts.mail.events import MailFailed, MailSent
-from contracts.mail.types import MailFailure, MailStatus
+from contracts.mail.types import MailFailure, MailStatus, MailTemplate
 from contracts.sealed import seal, unseal
 from contracts.types import now
 from handlers.mail.documents import Mail
@@ -39,22 +39,42 @@ class Mails:
         id = mail_id(cause, command.to, command.template)
         if await Mail.get(id) is not None:
             return
-        uow.add(
-            Mail(
-                id=id,
-                to=command.to,
-                template=command.template,
-                values=command.values,
-                token=seal(command.token.reveal()) if command.token else None,
-                linked=command.token is not None,
-                user_id=command.account,
-                organization_id=uow.message.org,
-                cause=cause,
-                asked_at=uow.message.time,
-                forget_at=uow.message.time + timedelta(days=self.settings.retention_days),
-            )
+        mail = Mail(
+            id=id,
+            to=command.to,
+            template=command.template,
+            values=command.values,
+            token=seal(command.token.reveal()) if command.token else None,
+            linked=command.token is not None,
+            user_id=command.account,
+            organization_id=uow.message.org,
+            cause=cause,
+            asked_at=uow.message.time,
+            forget_at=uow.message.time + timedelta(days=self.settings.retention_days),
         )
-        uow.send(DeliverMail(mail_id=id))
+        uow.add(mail)
+        if await self._is_one_of_too_many(mail):
+            _end_unsent(mail, uow, MailFailure.TOO_MANY)
+        else:
+            uow.send(DeliverMail(mail_id=id))
+
+    async def _is_one_of_too_many(self, mail: Mail) -> bool:
+        """Whether strangers have had this address mailed often enough.
+
+        Here, and told to nobody: whoever invites must not learn whom others have invited. And
+        an organization that was deleted has forgotten whom it invited.
+        """
+        if mail.template is not MailTemplate.INVITATION:
+            return False
+        lately = {
+            "to": mail.to,
+            "template": mail.template,
+            "asked_at": {"$gt": mail.asked_at - timedelta(hours=1)},
+            "failure": {"$ne": MailFailure.TOO_MANY},
+        }
+        return await Mail.find(lately).limit(self.settings.invitations).count() >= (
+            self.settings.invitations
+        )
 
     async def deliver_mail(self, command: DeliverMail, uow: UnitOfWork) -> None:
         """Hand the mail over just before the commit that says so.
@@ -95,8 +115,8 @@ class Mails:
                 wait = max(error.retry_after, next_wait(mail.asked_at, now()))
                 raise Retry(wait, str(error)) from error
             await self.notes.sent(mail.id)
-        mail.status = MailStatus.SENT
-        _close(mail, uow)
+        mail.status, mail.token, mail.ended_at = MailStatus.SENT, None, now()
+        uow.save(mail)
         uow.emit(MailSent(mail_id=mail.id, template=mail.template, user_id=mail.user_id))
 
     def _letter(self, mail: Mail) -> Letter:
@@ -112,8 +132,19 @@ def _stage_failure(
     detail: str | None = None,
     status: int | None = None,
 ) -> None:
+    _end_unsent(mail, uow, failure, detail, status)
+    uow.save(mail)
+
+
+def _end_unsent(
+    mail: Mail,
+    uow: UnitOfWork,
+    failure: MailFailure,
+    detail: str | None = None,
+    status: int | None = None,
+) -> None:
     mail.status, mail.failure, mail.detail = MailStatus.FAILED, failure, detail
-    _close(mail, uow)
+    mail.token, mail.ended_at = None, now()
     uow.emit(
         MailFailed(
             mail_id=mail.id,
@@ -123,8 +154,3 @@ def _stage_failure(
             user_id=mail.user_id,
         )
     )
-
-
-def _close(mail: Mail, uow: UnitOfWork) -> None:
-    mail.token, mail.ended_at = None, now()
-    uow.save(mail)

@@ -53,7 +53,9 @@ class AuthSettings(Concern):
         3600, ge=60, description="Seconds in which a password can be reset with a mailed link."
     )
     link_pause: int = Field(
-        60, ge=0, description="Seconds after which an account is mailed another link."
+        60,
+        ge=0,
+        description="Seconds after which an account is mailed another link; after three in a row half an hour.",
     )
     taken_pause: int = Field(
         3600,

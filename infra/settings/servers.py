@@ -106,6 +106,11 @@ class MailSettings(Concern):
         gt=0,
         description="Seconds it may take to say that it has a mail. Who stops waiting sooner sends twice what it was slow to take.",
     )
+    invitations: int = Field(
+        10,
+        ge=1,
+        description="Invitations an address is mailed in an hour, whoever invites it; more are not sent.",
+    )
     link_age: int = Field(
         86400, ge=60, description="Seconds after which a mail with a link is not sent any more."
     )

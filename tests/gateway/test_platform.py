@@ -269,6 +269,9 @@ async def test_whoever_impersonates_an_owner_leaves_no_way_in(api: Api, admin: P
     for method, path, body in (
         ("POST", f"{org}/api-keys", {"name": "x", "scopes": ["asset:read"]}),
         ("POST", f"{org}/members", {"email": admin.email, "role": "owner"}),
+        ("POST", f"{org}/brands/{tenant.brand}/roles", {"holder": admin.id, "role": "admin"}),
+        ("PATCH", f"{org}/brands/{tenant.brand}/roles/{admin.id}", {"role": "admin"}),
+        ("DELETE", f"{org}/brands/{tenant.brand}/roles/{admin.id}", None),
         ("DELETE", org, None),
         ("PATCH", "/v1/me", {"name": "x"}),
         ("DELETE", "/v1/auth/sessions", None),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
-from gateway_client import PASSWORD, Answer, Api, Person, new_person
+from gateway_client import PASSWORD, Answer, Api, Person, appoint, new_person
 from gateway_stack import ORIGIN, QUICK, eventually, few_processes
 
 from gateway.addresses import client_address, network
@@ -247,6 +247,20 @@ async def test_a_caller_is_limited_over_both_gateways(anybody: From, limited: Ru
             is_limited(answer, "caller", CALLER)
     other = await new_person(anybody, "Quiet")
     assert (await other.api.get("/v1/me")).status == 200
+
+
+async def test_whoever_impersonates_uses_up_nothing_of_what_the_user_may_ask(
+    anybody: From, limited: RunningStack
+) -> None:
+    admin, person = await new_person(anybody, "Admin"), await new_person(anybody, "Helped")
+    await appoint(limited, admin.email)
+    made = await admin.api.post(
+        f"/v1/admin/users/{person.id}/impersonation", {"reason": "a ticket"}
+    )
+    acting = anybody.as_(made.json["access_token"])
+    answers = await asyncio.gather(*(acting.get("/v1/me") for _ in range(CALLER + 10)))
+    assert {answer.status for answer in answers} == {200, 429}
+    assert (await person.api.get("/v1/me")).status == 200
 
 
 async def test_those_without_a_caller_are_limited_by_address(anybody: From) -> None:

@@ -59,6 +59,7 @@ class Linking:
                 )
             )
         else:
+            link.mailed = link.mailed + 1 if at < link.expires_at else 1
             link.digest, link.issued_at, link.expires_at = digest_of(token), at, expires_at
             uow.save(link)
         uow.send(mail_to(user, template, token=token, expires=rfc3339(expires_at), **values))

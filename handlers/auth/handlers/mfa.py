@@ -44,6 +44,8 @@ class SecondFactors:
             return SecondFactorOn()
         secret = new_secret()
         factor = await SecondFactor.get(user.id)
+        if factor is not None and factor.confirmed:
+            return SecondFactorOn()  # since the user was looked at
         if factor is None:
             uow.add(SecondFactor(id=user.id, secret=seal(secret)))
         else:

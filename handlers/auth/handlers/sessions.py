@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from bus.unit_of_work import UnitOfWork
 from contracts.auth.commands import (
@@ -53,12 +54,14 @@ class Sessions:
     """Seconds after which it is too late to begin: whoever wants to sign in waits no more."""
 
     async def open_session(self, command: OpenSession, uow: UnitOfWork) -> TokensView | DomainError:
-        if now() - uow.message.time > timedelta(seconds=self.patience):
-            # The caller is gone. Where there are more than can be served, those who still
-            # wait would come to be late, too, if these were served first.
-            raise SignInLate(retry_after=1)
+        # Where there are more than can be served, those who still wait would come to be late,
+        # too, if those who are gone were served first.
+        self._be_in_time(self.patience, uow)
         await self.proving.begin(command.email, command.address, uow)
         user = await User.find_one({"email": command.email})
+        if user is not None and uow.rerun:
+            # What it stored before it met a change, because of which it may be refused now.
+            uow.effect(partial(self.sessions.revoke, uow.new_id("ses"), user.id))
         fits = await self.proving.fits(user, command.password.reveal())
         if user is None or not fits:
             return self._refuse(CredentialsWrong(), user, command, uow)
@@ -81,6 +84,11 @@ class Sessions:
         self.proving.succeeded(user, command.address, uow)
         await self._note_device(user, command, uow)
         return self._open(user, command, uow)
+
+    def _be_in_time(self, seconds: float, uow: UnitOfWork) -> None:
+        """Raise SignInLate when the caller, who asked longer ago, is gone."""
+        if now() - uow.message.time > timedelta(seconds=seconds):
+            raise SignInLate(retry_after=1)
 
     def _refuse(
         self, error: DomainError, user: User | None, command: OpenSession, uow: UnitOfWork
@@ -143,7 +151,9 @@ class Sessions:
         self, command: RefreshSession, uow: UnitOfWork
     ) -> TokensView | DomainError:
         # Rotation is decided inside Redis, atomically; with the grace it may be repeated,
-        # so it needs no staging.
+        # so it needs no staging. After it, this would look like theft, when a worker that
+        # died is all there was: the client has asked again, and may have a later token.
+        self._be_in_time(max(self.patience, self.settings.refresh_grace), uow)
         used = command.refresh_token.reveal()
         if not used.isascii():
             raise RefreshTokenInvalid()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -209,6 +210,23 @@ async def test_a_used_token_used_again_after_the_grace_ends_the_session(
     assert event["data"]["reason"] == "refresh_token_reused"
     for each in (token, following):
         assert await auth.code_of(refreshing(each)) == "auth.refresh_token_invalid"
+
+
+async def test_a_refresh_that_is_delivered_long_after_it_was_asked_for_is_no_theft(
+    auth: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, token = await signed_in(auth)
+    asked = Envelope.of_command(refreshing(token), source="/grid8/tests")
+    following = await refreshed(auth, token)
+    await auth.mails()
+    real, later = time.time, timedelta(seconds=60)
+    monkeypatch.setattr("infra.sessions.time.time", lambda: real() + later.total_seconds())
+    with pytest.raises(Refused, match=r"auth\.sign_in_late"):
+        await auth.carry_out(asked.model_copy(update={"time": asked.time - later}))
+    assert await auth.mails() == []
+    assert actor.session is not None
+    assert await auth.sessions.owner(actor.session) == actor.user
+    assert await auth.code_of(refreshing(following)) == "done"
 
 
 async def test_the_token_before_the_last_is_a_reuse_even_within_the_grace(auth: Auth) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subtable
 
 from contracts import sealed
 from contracts.auth.errors import PasswordRefused
@@ -24,7 +25,7 @@ from handlers.auth.rules.mfa import (
     take_code,
     uri_of,
 )
-from handlers.auth.rules.passwords import check_password
+from handlers.auth.rules.passwords import READINGS, check_password, readable
 
 # passwords
 
@@ -76,6 +77,20 @@ def test_a_password_that_is_good_enough_is_taken(password: str) -> None:
     check_password(password, "olga@example.com", "Olga")
 
 
+@pytest.mark.parametrize("password", ["4@8({[<369&#!1/|0$5+7%2" * 3, "|17!1|7" * 10, "4@({[<" * 12])
+def test_symbols_are_read_as_letters_in_a_few_ways_at_most(password: str) -> None:
+    read = readable(password)
+    ways = enumerate_l33t_subs(relevant_l33t_subtable(read, L33T_TABLE))
+    assert len(ways) <= 2 * READINGS
+    assert len(read) == len(password)
+    assert len(set(read)) == len(set(password))
+
+
+@pytest.mark.parametrize("password", ["p4$$w0rd", "p@55w0rd!", "correct horse", "|0v3", "пароль"])
+def test_a_password_with_a_few_symbols_is_judged_as_it_is(password: str) -> None:
+    assert readable(password) == password
+
+
 def test_a_good_password_is_a_bad_one_for_whom_it_is_named_after() -> None:
     check_password("xqwvzkjhprt7", "other@example.com", "Other")
     with pytest.raises(PasswordRefused):
@@ -114,6 +129,23 @@ def test_another_link_is_mailed_after_a_pause() -> None:
     assert is_due(None, at, pause=60)
     assert not is_due(link(issued_at=at - timedelta(seconds=59)), at, pause=60)
     assert is_due(link(issued_at=at - timedelta(seconds=60)), at, pause=60)
+
+
+def test_after_a_few_in_a_row_a_link_is_left_alone_for_as_long_as_it_takes_to_use_it() -> None:
+    at = now()
+
+    def again(mailed: int, ago: timedelta, life: timedelta) -> bool:
+        last = link(issued_at=at - ago, expires_at=at - ago + life, mailed=mailed)
+        return is_due(last, at, pause=60)
+
+    minute, hour, day = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+    assert again(2, minute, day)
+    for mailed in (3, 100):
+        assert not again(mailed, 29 * minute, hour)
+        assert again(mailed, 30 * minute, hour)
+        assert again(mailed, 30 * minute, day)
+        assert not again(mailed, 4 * minute, 10 * minute)
+        assert again(mailed, 10 * minute, 10 * minute)
 
 
 def test_tokens_are_long_and_never_the_same() -> None:

@@ -95,6 +95,20 @@ async def test_a_link_resets_once_even_if_used_by_many_at_once(auth: Auth) -> No
     assert [mail.template for mail in await auth.mails()] == [CHANGED]
 
 
+async def test_who_asks_for_links_again_and_again_leaves_the_owner_one_to_use(auth: Auth) -> None:
+    await auth.do(registering())
+    await auth.mails()
+    for _ in range(6):
+        await auth.do(FORGET, address=AWAY)
+        await Link.find({"purpose": "reset"}).update(
+            {"$set": {"issued_at": now() - timedelta(minutes=2)}}
+        )
+    mails = await auth.mails()
+    assert [mail.template for mail in mails] == [RESET] * 3
+    assert mails[-1].token is not None
+    assert await auth.code_of(resetting(mails[-1].token.reveal())) == "done"
+
+
 async def test_a_newer_link_ends_the_older(auth: Auth) -> None:
     await auth.do(registering())
     first = await forgotten(auth)

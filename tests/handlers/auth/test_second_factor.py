@@ -113,6 +113,16 @@ async def test_it_is_begun_and_ended_with_the_password_alone_known_to_its_owner(
     assert (await olga()).mfa
 
 
+async def test_a_secret_is_not_replaced_that_is_confirmed_while_it_is_begun_anew(
+    auth: Auth, on: Factor
+) -> None:
+    before = await SecondFactor.get(on.actor.user)
+    # As the user was a moment before it was confirmed.
+    await User.find_one(User.id == on.actor.user).update({"$set": {"mfa": False}})
+    assert await auth.code_of(beginning(), on.actor) == "auth.second_factor_on"
+    assert await SecondFactor.get(on.actor.user) == before
+
+
 async def test_there_is_nothing_to_confirm_or_to_end_where_nothing_was_begun(auth: Auth) -> None:
     actor, _ = await signed_in(auth)
     confirm = ConfirmSecondFactor(otp=Sealed("123456"))

@@ -180,6 +180,7 @@ async def test_a_suspension_is_not_overtaken_by_a_sign_in(
     assert await auth.code_of(signing_in()) == "auth.user_suspended"
     assert checked == 2
     assert await auth.events("auth.session.opened") == []
+    assert await auth.redis.keys("grid8:session:*") == []
 
 
 async def test_all_sessions_of_a_suspended_user_can_be_ended(auth: Auth) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,6 +58,34 @@ async def test_a_mail_that_is_asked_for_is_queued_with_its_token_sealed(room: Po
     assert deliver.type == "mail.message.deliver"
     assert deliver.data == {"mail_id": mail.id}
     assert room.post.tries == 0
+
+
+async def test_an_address_is_mailed_a_few_invitations_an_hour_whoever_invites_it(
+    room: PostRoom,
+) -> None:
+    values = {"organization": "Acme", "inviter": "Ann", "role": "viewer", "expires": rfc3339(now())}
+    invitation = SendMail(
+        to="bob@example.org",
+        template=MailTemplate.INVITATION,
+        values=values,
+        token=Sealed(TOKEN),
+    )
+    for number in range(12):
+        await room.do(invitation, actor=Actor(user=f"usr_{number}", org=f"org_{number}"))
+    await room.do(invitation.model_copy(update={"to": "eve@example.org"}))
+    await room.do(TAKEN.model_copy(update={"to": "bob@example.org"}))
+    ends = Counter((mail.to, mail.template, mail.failure) for mail in await room.mails())
+    assert ends == {
+        ("bob@example.org", "invitation", None): 10,
+        ("bob@example.org", "invitation", MailFailure.TOO_MANY): 2,
+        ("eve@example.org", "invitation", None): 1,
+        ("bob@example.org", "address_taken", None): 1,
+    }
+    assert len(await room.sent()) == 12
+    for mail in await room.mails():
+        assert (mail.token is None) == (mail.failure is not None or not mail.linked)
+    await Mail.find().update({"$set": {"asked_at": now() - timedelta(hours=1)}})
+    await queued(room, invitation)
 
 
 async def test_a_mail_is_sent_and_its_token_is_gone_then(room: PostRoom) -> None:
