@@ -94,9 +94,16 @@ def _printable(text: str) -> str:
     return text
 
 
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Embeddings, overrides and isolates (Unicode Standard Annex 9): what they begin does not end with
+a name, and shows what stands beside it in another order. Scripts from right to left need none."""
+
+
 def _visible(text: str) -> str:
     if not any(unicodedata.category(character)[0] in "LMNPS" for character in text):
         raise ValueError("must have a visible character")
+    if _REORDERING.search(text):
+        raise ValueError("must not change the direction of what follows")
     return text
 
 

@@ -21,14 +21,12 @@ FAMILIAR = 50
 """How many such addresses an account has at most."""
 LONGEST_OF_ADDRESS = 60
 """Seconds of the longest wait of an address: behind it may be a whole company."""
-TRUSTED = 4
-"""How many times as much is free from there: a service may sign in many times at once."""
 
 # KEYS: the counter, and of an account also its familiar addresses and their own counter.
 _COUNT = """
 local what, at, free, longest, decay = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = KEYS[1]
-if KEYS[2] and redis.call('ZSCORE', KEYS[2], ARGV[6]) then key, free = KEYS[3], free * tonumber(ARGV[9]) end
+if KEYS[2] and redis.call('ZSCORE', KEYS[2], ARGV[6]) then key = KEYS[3] end
 if what == 'succeeded' then
   redis.call('DEL', key)
   redis.call('ZADD', KEYS[2], at, ARGV[6])
@@ -124,7 +122,6 @@ class Attempts:
                 where,
                 FAMILIAR,
                 FAMILIAR_FOR,
-                TRUSTED,
             ],
         )
         return float(wait)

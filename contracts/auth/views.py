@@ -65,6 +65,7 @@ class ProfileView(View):
     name: str
     verified: bool = Field(False, description="Whether the address was proved to be theirs.")
     mfa: bool = Field(False, description="Whether signing in takes a second factor.")
+    platform_role: PlatformRole | None = Field(None, description="Most users have none.")
     created_at: Instant
     revision: Revision
 

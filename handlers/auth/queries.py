@@ -18,6 +18,7 @@ def profile_view(user: User) -> ProfileView:
         name=user.name,
         verified=user.verified,
         mfa=user.mfa,
+        platform_role=user.platform_role,
         created_at=user.created_at,
         revision=user.revision,
     )

@@ -34,7 +34,7 @@ from contracts.auth.commands import (
     VerifyEmail,
 )
 from contracts.base import Command, Event
-from contracts.corp.events import OrganizationDeleted
+from contracts.corp.events import InvitationAccepted, OrganizationDeleted
 from handlers.auth import reactions
 from handlers.auth.handlers import (
     Accounts,
@@ -54,7 +54,10 @@ from infra.sessions import SessionStore
 from infra.settings import AuthSettings
 from infra.tokens import KeyRing
 
-REACTIONS: dict[type[Event], Handler] = {OrganizationDeleted: reactions.remove_the_keys}
+REACTIONS: dict[type[Event], Handler] = {
+    OrganizationDeleted: reactions.remove_the_keys,
+    InvitationAccepted: reactions.verify_the_invited,
+}
 
 ISSUER = "Grid8"
 

@@ -63,7 +63,9 @@ class AuthSettings(Concern):
         description="Seconds after which an owner is told again that somebody tried to register their address.",
     )
     attempts_free: int = Field(
-        5, ge=1, description="Failed sign-ins to one account before each makes the next wait."
+        10,
+        ge=1,
+        description="Failed sign-ins to one account, those under way included, before each makes the next wait.",
     )
     attempts_free_address: int = Field(
         100,

@@ -239,6 +239,7 @@ def test_it_is_written_to_a_file(tmp_path: Path, text: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "scripts.grid8", "asyncapi", "--out", str(out)],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, "GRID8_DATA_FOLDER": str(tmp_path)},
     )  # fmt: skip
     assert ran.stdout == ""
     assert out.read_text() == text

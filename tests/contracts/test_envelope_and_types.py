@@ -243,6 +243,8 @@ def test_any_name_is_refused_or_fit_to_be_shown(text: str) -> None:
         "\x7f",
         "\ufdd0",
         "\U0010ffff",
+        "safe\u202egnp.exe",
+        "a\u2066b",
     ],
 )
 def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:

@@ -35,6 +35,7 @@ QUICK = {
     **UNLIMITED,
     # All the tests come from one address.
     "GRID8_AUTH__ATTEMPTS_FREE_ADDRESS": "1000000",
+    "GRID8_AUTH__ATTEMPTS_FREE": "5",
     "GRID8_AUTH__BCRYPT_COST": "4",
     "GRID8_AUTH__KEY_PUBLISHED": "3",
     "GRID8_GATEWAY__CORS_ORIGINS": ORIGIN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bus.unit_of_work import UnitOfWork, check_revision
+from contracts.actor import PermissionMissing
 from contracts.corp.commands import AddBrandRole, ChangeBrandRole, RemoveBrandRole
 from contracts.corp.errors import BrandRoleNotFound, BrandRoleTaken, TooManyBrandRoles
 from contracts.corp.events import BrandRoleAdded, BrandRoleChanged, BrandRoleRemoved
@@ -18,6 +19,7 @@ HOLDERS = 500
 
 
 async def add_brand_role(command: AddBrandRole, uow: UnitOfWork) -> BrandRoleView:
+    _by_a_person(uow)
     await load_brand(command.brand, uow)
     check_gives(uow.actor, command.role)
     holder = await _holder(command.holder, uow)
@@ -47,6 +49,7 @@ async def add_brand_role(command: AddBrandRole, uow: UnitOfWork) -> BrandRoleVie
 
 
 async def change_brand_role(command: ChangeBrandRole, uow: UnitOfWork) -> BrandRoleView:
+    _by_a_person(uow)
     role = await _role(command.brand, command.holder, uow)
     check_revision(role, command.if_revision)
     check_gives(uow.actor, role.role, command.role)
@@ -62,6 +65,7 @@ async def change_brand_role(command: ChangeBrandRole, uow: UnitOfWork) -> BrandR
 
 
 async def remove_brand_role(command: RemoveBrandRole, uow: UnitOfWork) -> None:
+    _by_a_person(uow)
     role = await _role(command.brand, command.holder, uow)
     check_revision(role, command.if_revision)
     check_gives(uow.actor, role.role)
@@ -69,6 +73,12 @@ async def remove_brand_role(command: RemoveBrandRole, uow: UnitOfWork) -> None:
     uow.remove(role)
     uow.emit(BrandRoleRemoved(brand_id=role.brand_id, holder=role.holder), role)
     await _settle(holder, uow, without=[role])
+
+
+def _by_a_person(uow: UnitOfWork) -> None:
+    """A role outlives the API key that gave it: a stolen key could leave a way in."""
+    if uow.actor.is_key:
+        raise PermissionMissing("Roles in brands are given by people, not by API keys.")
 
 
 async def _settle(

@@ -55,7 +55,7 @@ class Auth(Desk):
 def auth_settings(tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
     folder: Path = tmp_path_factory.mktemp("keys")
     (folder / "one.pem").write_bytes(new_private_key())
-    return AuthSettings(keys_folder=folder, bcrypt_cost=4)
+    return AuthSettings(keys_folder=folder, bcrypt_cost=4, attempts_free=5)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.auth.commands import RegisterUser, ResendVerification, VerifyEmail
+from contracts.corp.events import InvitationAccepted
 from contracts.mail.types import MailTemplate
 from contracts.sealed import Sealed
 from contracts.types import now
@@ -166,3 +167,20 @@ async def test_a_name_cannot_write_headers_of_mails(auth: Auth) -> None:
         RegisterUser(email=EMAIL, password=Sealed("x" * 10), name="Olga\r\nBcc: bob@example.org")
     await auth.do(registering())
     assert await auth.code_of(signing_in()) == "done", "an unverified address may sign in here"
+
+
+async def test_whoever_accepts_an_invitation_has_proved_the_address(auth: Auth) -> None:
+    """Its token was mailed there, to nobody else."""
+    await auth.do(registering())
+    user = await User.find_one({"email": EMAIL})
+    assert user is not None
+    assert not user.verified
+    accepted = InvitationAccepted(invitation_id="inv_1", member_id=user.id)
+    for _ in range(2):
+        await auth.react(accepted, org="org_1")
+    user = await User.get(user.id)
+    assert user is not None
+    assert user.verified
+    assert len(await auth.events("auth.user.verified")) == 1
+    assert await auth.code_of(ResendVerification(email=EMAIL)) == "done"
+    assert [each.template for each in await auth.mails()] == [MailTemplate.VERIFY_ADDRESS]

@@ -209,6 +209,22 @@ async def test_nobody_gives_a_team_more_than_they_have(corp: Desk) -> None:
         AddBrandRole(brand=made, holder=plain, role=Role.OWNER)  # type: ignore[arg-type]
 
 
+async def test_an_api_key_gives_no_roles_in_brands(corp: Desk) -> None:
+    """They would outlive it."""
+    owner = await organization(corp)
+    vera = await member(corp, owner, "vera", VIEWER)
+    made = await brand(corp, owner)
+    key = Actor(user="key_1", org=owner.org, scopes=frozenset({Permission.BRAND_WRITE}))
+    adding = AddBrandRole(brand=made, holder=vera.user, role=VIEWER)
+    assert await corp.code_of(adding, key) == "permission_missing"
+    assert await corp.code_of(adding, owner) == "done"
+    for command in (
+        ChangeBrandRole(brand=made, holder=vera.user, role=VIEWER),
+        RemoveBrandRole(brand=made, holder=vera.user),
+    ):
+        assert await corp.code_of(command, key) == "permission_missing"
+
+
 async def test_who_leaves_the_organization_leaves_its_teams_and_brands(corp: Desk) -> None:
     owner = await organization(corp)
     vera = await member(corp, owner, "vera", VIEWER)
