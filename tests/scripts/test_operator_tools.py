@@ -536,6 +536,7 @@ def test_the_live_table_goes_on_while_redis_is_away() -> None:
         valkey = _valkey(command, folder, port)
         pid, terminal = pty.fork()
         if pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # as above
             os.environ.update(env)
             os.chdir(ROOT)
             os.execv(sys.executable, [sys.executable, "-m", "scripts.grid8", "streams"])
