@@ -34,7 +34,7 @@ from gateway.idempotency import Answer, Claim
 from gateway.intake import command_of
 from gateway.limits import parse_parameters, read_body
 from gateway.patience import patience
-from gateway.scopes import act_in_body, act_in_path
+from gateway.scopes import act_in_body, act_in_path, depends_on_brand
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
 from infra.problems import MEDIA_TYPE, STATUS, challenge, problem_body
@@ -50,16 +50,20 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
     actor = await admit(request, route, gateway)
     if any(not _ID.fullmatch(request.match_info[name]) for name in route.ids_in_path):
         raise RouteUnknown("An id in the address is not one.")
-    with patience():
-        acting = await act_in_path(route, actor, request.match_info)
+    in_a_brand = actor is not None and depends_on_brand(route, actor)
+    acting = actor
+    if in_a_brand:
+        with patience():
+            acting = await act_in_path(route, actor, request.match_info)
     if route.kind == "query":
         return await _answer_query(request, route, actor)
     if route.kind == "command":
         body = await read_body(request, gateway.settings.gateway.body_limit)
         parse_parameters(request, None)
         command = await command_of(request, route, actor, body)
-        with patience():
-            acting = await act_in_body(route, actor, acting, command)
+        if in_a_brand:
+            with patience():
+                acting = await act_in_body(route, actor, acting, command)
         print_of_request = (request.method, request.path, body)
         return await carry_out(request, route, gateway, acting, command, print_of_request)
     assert route.function is not None

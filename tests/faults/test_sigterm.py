@@ -34,6 +34,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
         yield running
 
 
+@pytest.mark.slow
 async def test_each_role_that_is_told_to_stop_drains_hands_back_the_rest_and_exits_with_zero(
     stack: RunningStack,
 ) -> None:
