@@ -1,4 +1,4 @@
-"""Where a request comes from, and what of that is counted as one address."""
+"""Where a request comes from."""
 
 from __future__ import annotations
 
@@ -25,17 +25,3 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
         return "unknown"
-
-
-@lru_cache(maxsize=4096)
-def network(address: str) -> str:
-    """What is counted as one address: of IPv6 a /64, which is what one customer is given."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), 64), strict=False))

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from contracts.actor import Actor
 from contracts.errors import DomainError
-from gateway.addresses import network
 from gateway.errors import DependencyDown, RateLimited
 from gateway.patience import patience
 from gateway.rates import Policy, RatesAway
 from gateway.table import Access, Route
+from infra.networks import customer_network
 
 if TYPE_CHECKING:
     from gateway.state import Gateway
@@ -43,7 +43,7 @@ async def admit(request: web.Request, route: Route, gateway: Gateway) -> Actor |
     somebody gets in DependencyDown (503) while nobody can tell how often they tried.
     """
     if route.allow is Access.PUBLIC:
-        await _limit(request, gateway, route.limited_as, network(request["address"]))
+        await _limit(request, gateway, route.limited_as, customer_network(request["address"]))
         return None
     try:
         with patience():
@@ -51,7 +51,7 @@ async def admit(request: web.Request, route: Route, gateway: Gateway) -> Actor |
     except DependencyDown:
         raise
     except DomainError:
-        await _limit(request, gateway, "address", network(request["address"]))
+        await _limit(request, gateway, "address", customer_network(request["address"]))
         raise
     await _limit(request, gateway, "caller", actor.caller if actor else "")
     return actor

@@ -22,10 +22,10 @@ from contracts.types import now
 from gateway.errors import SessionEnded, TokenMissing, TokenRefused
 from gateway.scopes import depends_on_brand
 from gateway.table import Access, Route
-from handlers.auth.key_queries import KnownKey, find_key
-from handlers.auth.platform_queries import find_platform_role
+from handlers.auth.queries import KnownKey, find_key, find_platform_role
 from handlers.authority import find_authority
-from infra.api_keys import PREFIX, KeyUses, digest_of, fits, id_in
+from infra.api_keys import PREFIX, KeyUses, fits, id_in
+from infra.random_tokens import digest_of
 from infra.sessions import SessionStore
 from infra.tokens import KeyRing, TokenInvalid
 

@@ -16,7 +16,7 @@ from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
 from handlers.asset.queries import use_signer
-from handlers.auth.key_queries import use_uses
+from handlers.auth.queries import use_uses
 from handlers.domain import Context
 from handlers.runtime import DOMAINS, connected, init_documents
 from infra.api_keys import KeyUses

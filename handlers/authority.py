@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import replace
 
 from contracts.actor import Actor
-from handlers.auth.key_queries import find_key
+from handlers.auth.queries import find_key
 from handlers.corp.queries import find_existence, find_standing
 
 

@@ -8,7 +8,6 @@ database. The random part is base62, 256 bits of it; the checksum is the CRC-32 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import re
 import secrets
@@ -60,11 +59,6 @@ def id_in(text: str) -> str | None:
     if found is None or _checksum(text[:-_CHECKSUM]) != text[-_CHECKSUM:]:
         return None
     return KEY_PREFIX + found[1]
-
-
-def digest_of(text: str) -> str:
-    """What is stored of a key. Its 256 random bits need no salt and no slow hash."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fits(digest: str, stored: str | None) -> bool:

@@ -9,11 +9,12 @@ its own there, so that nobody can keep the owner out by failing elsewhere.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import time
 from typing import Any, cast
 
 from redis.asyncio import Redis
+
+from infra.networks import customer_network
 
 FAMILIAR_FOR = 90 * 86400
 """Seconds an address that has signed in to an account is remembered there."""
@@ -98,14 +99,14 @@ class Attempts:
     async def _account(self, what: str, email: str, address: str) -> float:
         # Of the address as it is compared, whether or not there is such an account.
         account = f"grid8:{{signin:{_digest(email.lower())}}}"
-        where = _digest(network_of(address, 32, 64))
+        where = _digest(customer_network(address))
         keys = [f"{account}:others", f"{account}:familiar", f"{account}:{where}"]
         return await self._run(what, keys, self._free, self._longest, where)
 
     async def _address(self, what: str, address: str) -> float:
         if not address:
             return 0.0
-        where = _digest(network_of(address, 32, 64))
+        where = _digest(customer_network(address))
         longest = min(self._longest, LONGEST_OF_ADDRESS)
         keys = [f"grid8:signin:from:{where}"]
         return await self._run(what, keys, self._free_of_address, longest, where)
@@ -125,18 +126,6 @@ class Attempts:
             ],
         )
         return float(wait)
-
-
-def network_of(address: str, v4: int, v6: int) -> str:
-    """The network of an address, of so many bits; what is no address is left as it is."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    bits = v4 if parsed.version == 4 else v6
-    return str(ipaddress.ip_network((parsed, bits), strict=False))
 
 
 def _digest(text: str) -> str:

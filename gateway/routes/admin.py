@@ -9,7 +9,7 @@ from contracts.mail.views import MailView
 from contracts.permissions import PlatformPermission
 from gateway.audit import AuditPage, PlatformAuditParameters, list_platform_audit
 from gateway.table import Route, command, custom, query
-from handlers.auth.platform_queries import get_user, list_users
+from handlers.auth.queries import get_user, list_users
 from handlers.mail.queries import list_mails
 
 USERS = "/v1/admin/users"

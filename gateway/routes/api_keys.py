@@ -7,7 +7,7 @@ from contracts.auth.commands import CreateApiKey, RevokeApiKey, RotateApiKey
 from contracts.auth.views import ApiKeyView, NewApiKeyView
 from contracts.permissions import Permission
 from gateway.table import Route, command, query
-from handlers.auth.key_queries import get_api_key, list_api_keys
+from handlers.auth.queries import get_api_key, list_api_keys
 
 KEYS = "/v1/orgs/{org}/api-keys"
 KEY = KEYS + "/{key_id}"

@@ -14,11 +14,12 @@ from aiohttp.test_utils import make_mocked_request
 from gateway_client import PASSWORD, Answer, Api, Person, appoint, new_person
 from gateway_stack import ORIGIN, QUICK, eventually, few_processes
 
-from gateway.addresses import client_address, network
+from gateway.addresses import client_address
 from gateway.rates import Rates, Standing
 from gateway.routes import ROUTES
 from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
+from infra.networks import customer_network
 from infra.settings import LimitsSettings
 
 CALLER, ADDRESS, IDENTITY = 150, 20, 25
@@ -109,11 +110,15 @@ async def test_zero_is_no_limit(two: list[Rates]) -> None:
 
 
 def test_addresses_are_counted_by_what_one_customer_has() -> None:
-    assert network("192.0.2.7") == "192.0.2.7"
-    assert network("2001:db8:1:2:3::4") == network("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
-    assert network("2001:db8:1:3::4") != network("2001:db8:1:2::4")
-    assert network("::ffff:192.0.2.7") == "192.0.2.7"
-    assert network("unknown") == "unknown"
+    assert customer_network("192.0.2.7") == "192.0.2.7"
+    assert (
+        customer_network("2001:db8:1:2:3::4")
+        == customer_network("2001:db8:1:2:ffff::")
+        == "2001:db8:1:2::/64"
+    )
+    assert customer_network("2001:db8:1:3::4") != customer_network("2001:db8:1:2::4")
+    assert customer_network("::ffff:192.0.2.7") == "192.0.2.7"
+    assert customer_network("unknown") == "unknown"
 
 
 @pytest.mark.parametrize(

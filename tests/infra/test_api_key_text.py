@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from contracts.types import new_id
-from infra.api_keys import digest_of, fits, id_in, new_key, prefix_of
+from infra.api_keys import fits, id_in, new_key, prefix_of
+from infra.random_tokens import digest_of
 
 
 def test_a_key_names_its_id_and_has_256_random_bits() -> None:

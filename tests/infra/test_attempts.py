@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bus.broker import connect
-from infra.attempts import Attempts, network_of
+from infra.attempts import Attempts
 from infra.embedded.ports import free_port
+from infra.networks import network_of
 
 EMAIL, HOME, AWAY = "olga@example.com", "192.0.2.1", "198.51.100.7"
 

@@ -14,9 +14,10 @@ from contracts.permissions import Permission
 from contracts.sealed import Sealed
 from contracts.types import now
 from handlers.auth.documents import ApiKey
-from handlers.auth.key_queries import key_view
-from handlers.auth.key_rules import KEYS_LIMIT, check_expiry, check_scopes, check_unexpired
-from infra.api_keys import digest_of, new_key
+from handlers.auth.queries import key_view
+from handlers.auth.rules.api_keys import KEYS_LIMIT, check_expiry, check_scopes, check_unexpired
+from infra.api_keys import new_key
+from infra.random_tokens import digest_of
 
 
 async def create_api_key(command: CreateApiKey, uow: UnitOfWork) -> NewApiKeyView:

@@ -10,8 +10,9 @@ from contracts.auth.errors import LinkInvalid
 from contracts.mail.types import MailTemplate
 from contracts.types import now, rfc3339
 from handlers.auth.documents import Link, LinkPurpose, User
-from handlers.auth.rules.links import digest_of, is_due, is_good, link_id, new_token
+from handlers.auth.rules.links import is_due, is_good, link_id
 from handlers.auth.rules.mails import mail_to
+from infra.random_tokens import digest_of, new_token
 from infra.settings import AuthSettings
 
 

@@ -35,7 +35,7 @@ from contracts.sealed import Sealed
 from contracts.types import now
 from handlers.auth.documents import User
 from handlers.auth.handlers.ending import end_session, end_sessions
-from handlers.auth.platform_queries import account_view
+from handlers.auth.queries import account_view
 from handlers.auth.rules.mails import mail_to
 from handlers.auth.rules.passwords import check_password
 from infra.passwords import Passwords

@@ -35,8 +35,9 @@ from contracts.types import now, rfc3339
 from handlers.auth.documents import Device, Notice, User
 from handlers.auth.handlers.ending import end_session
 from handlers.auth.handlers.proving import Proving
-from handlers.auth.rules.devices import device_id, device_network, password_stamp
+from handlers.auth.rules.devices import device_id, device_network
 from handlers.auth.rules.mails import mail_to
+from handlers.auth.rules.passwords import password_stamp
 from infra.sessions import Session, SessionStore
 from infra.settings import AuthSettings
 from infra.tokens import KeyRing

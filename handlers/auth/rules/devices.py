@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from infra.attempts import network_of
+from infra.networks import network_of
 
 
 def device_network(address: str) -> str:
@@ -16,8 +16,3 @@ def device_id(user: str, agent: str, address: str) -> str:
     """The same for the same program in the same network."""
     text = "\n".join((user, agent, device_network(address)))
     return f"dev_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:32]}"
-
-
-def password_stamp(password_hash: str) -> str:
-    """Tells the sessions of one password from those of the next."""
-    return hashlib.sha256(password_hash.encode()).hexdigest()[:16]

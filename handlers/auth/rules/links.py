@@ -1,9 +1,7 @@
-"""Tokens that are mailed, and how long they are good."""
+"""Links that are mailed, and how long they are good."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from datetime import datetime, timedelta
 
 from handlers.auth.documents import Link, LinkPurpose
@@ -12,16 +10,6 @@ SOON = 3
 """Links in a row that a user is mailed soon after each other."""
 LEFT_ALONE = timedelta(minutes=30)
 """How long the last of them is not replaced; of one that lives shorter, half its life."""
-
-
-def new_token() -> str:
-    """A token of 256 random bits."""
-    return secrets.token_urlsafe(32)
-
-
-def digest_of(secret: str) -> str:
-    """What is stored of a token or a recovery code. They are random, so no salt is needed."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def link_id(user: str, purpose: LinkPurpose) -> str:

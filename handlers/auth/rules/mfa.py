@@ -9,7 +9,7 @@ import pyotp
 
 from contracts.sealed import unseal
 from handlers.auth.documents import SecondFactor
-from handlers.auth.rules.links import digest_of
+from infra.random_tokens import digest_of
 
 STEP = 30
 """Seconds a code is shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 
@@ -64,3 +65,8 @@ def known_of(email: str, name: str) -> list[str]:
     whole = [email, email.partition("@")[0], name, *OURS]
     parts = [part for text in (email, name) for part in re.split(r"[\W_]+", text)]
     return list(dict.fromkeys(text.lower() for text in [*whole, *parts] if len(text) > 2))
+
+
+def password_stamp(password_hash: str) -> str:
+    """Tells the sessions of one password from those of the next."""
+    return hashlib.sha256(password_hash.encode()).hexdigest()[:16]

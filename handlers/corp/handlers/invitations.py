@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,6 +50,7 @@ from handlers.corp.rules import (
     check_invited,
     invitation_status,
 )
+from infra.random_tokens import digest_of, new_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Invitations:
             before.status = "expired"
             uow.save(before)
         uow.hold_id(Organization, uow.org)
-        token = secrets.token_urlsafe(32)
+        token = new_token()
         invitation = Invitation(
             id=uow.new_id("inv"),
             organization_id=uow.org,
@@ -105,7 +104,7 @@ class Invitations:
         wait = (invitation.sent_at + self.resend_after - instant).total_seconds()
         if wait > 0:
             raise InvitationSentLately(retry_after=wait)
-        token = secrets.token_urlsafe(32)
+        token = new_token()
         invitation.digest = digest_of(token)
         invitation.sent_at, invitation.expires_at = instant, instant + self.lives
         uow.save(invitation)
@@ -174,11 +173,6 @@ async def accept_invitation(command: AcceptInvitation, uow: UnitOfWork) -> Membe
         slug=organization.slug,
         role=member.standing,
     )
-
-
-def digest_of(token: str) -> str:
-    """What is stored of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 async def _check_may_invite(role: Role, teams: Sequence[Team], uow: UnitOfWork) -> None:

@@ -16,7 +16,7 @@ from contracts.auth.errors import PasswordRefused
 from contracts.types import now
 from handlers.auth.documents import Link, SecondFactor
 from handlers.auth.rules.devices import device_id
-from handlers.auth.rules.links import digest_of, is_due, is_good, new_token
+from handlers.auth.rules.links import is_due, is_good
 from handlers.auth.rules.mfa import (
     new_recovery_codes,
     new_secret,
@@ -26,6 +26,7 @@ from handlers.auth.rules.mfa import (
     uri_of,
 )
 from handlers.auth.rules.passwords import READINGS, check_password, readable
+from infra.random_tokens import digest_of, new_token
 
 # passwords
 

@@ -18,9 +18,9 @@ from contracts.permissions import BY_PEOPLE_ALONE, GRANTS, Permission, Role
 from contracts.sealed import unseal
 from contracts.types import now
 from handlers.auth.documents import ApiKey
-from handlers.auth.key_queries import find_key, get_api_key, list_api_keys
-from handlers.auth.key_rules import KEYS_LIMIT, check_expiry, check_scopes
-from infra.api_keys import digest_of
+from handlers.auth.queries import find_key, get_api_key, list_api_keys
+from handlers.auth.rules.api_keys import KEYS_LIMIT, check_expiry, check_scopes
+from infra.random_tokens import digest_of
 from tests.handlers.auth.conftest import Auth
 
 OWNER = Actor(user="usr_1", session="ses_1", org="org_1", role=Role.OWNER)

@@ -20,8 +20,7 @@ from contracts.mail.types import MailTemplate
 from contracts.permissions import PlatformRole
 from contracts.sealed import Sealed, unseal
 from handlers.auth.documents import User
-from handlers.auth.platform_queries import find_platform_role
-from handlers.auth.queries import list_sessions
+from handlers.auth.queries import find_platform_role, list_sessions
 from infra.sessions import Session
 from tests.handlers.auth.conftest import Auth
 

@@ -14,7 +14,7 @@ from contracts.mail.types import MailTemplate
 from contracts.sealed import Sealed
 from contracts.types import now
 from handlers.auth.documents import Link, Notice, User
-from handlers.auth.rules.links import digest_of
+from infra.random_tokens import digest_of
 from tests.handlers.auth.conftest import Auth
 from tests.handlers.auth.somebody import EMAIL, OTHER, olga, registering, signing_in
 

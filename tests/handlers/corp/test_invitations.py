@@ -29,9 +29,9 @@ from contracts.sealed import OPEN, Sealed, use_keys
 from contracts.types import now
 from handlers.corp.documents import Invitation, Membership
 from handlers.corp.handlers import Members
-from handlers.corp.handlers.invitations import digest_of
 from handlers.corp.queries import get_invitation, get_member, get_team, list_invitations
 from handlers.corp.worker import adds_directly
+from infra.random_tokens import digest_of
 from infra.settings import CorpSettings, Settings
 from tests.bus.desk import Desk, Refused
 from tests.handlers.corp.tenants import (

@@ -1,4 +1,4 @@
-"""Reads of auth. Every one takes the actor first."""
+"""Reads of accounts and their sessions."""
 
 from __future__ import annotations
 
