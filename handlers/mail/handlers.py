@@ -90,34 +90,46 @@ class Mails:
 
     async def _end(self, mail: Mail, uow: UnitOfWork) -> None:
         """Sent or given up, and staged so; else Retry."""
-        if not await self.notes.was_sent(mail.id):
-            if is_too_late(
-                mail.asked_at,
-                now(),
-                linked=mail.linked,
-                expires=mail.values.get("expires", ""),
-                link_age=self.settings.link_age,
-            ):
-                _stage_failure(mail, uow, MailFailure.EXPIRED)
-                return
-            if wait := await self.notes.wait(mail.id):
-                raise Retry(wait, "it was put off")
-            try:
-                await self.mailer.send(self._letter(mail))
-            except MailRefused as error:
-                _stage_failure(mail, uow, MailFailure.REFUSED, str(error), error.status)
-                return
-            except MailDeferred as error:
-                wait = next_wait(mail.asked_at, now())
-                await self.notes.put_off(mail.id, wait)
-                raise Retry(wait, str(error)) from error
-            except DependencyUnavailable as error:
-                wait = max(error.retry_after, next_wait(mail.asked_at, now()))
-                raise Retry(wait, str(error)) from error
-            await self.notes.sent(mail.id)
+        async with self.notes.alone(mail.id) as alone:
+            if not alone:
+                raise Retry(1.0, "somebody else is sending it")
+            if not await self.notes.was_sent(mail.id):
+                if self._is_too_late(mail):
+                    _stage_failure(mail, uow, MailFailure.EXPIRED)
+                    return
+                if wait := await self.notes.wait(mail.id):
+                    raise Retry(wait, "it was put off")
+                if refused := await self._hand_over(mail):
+                    _stage_failure(mail, uow, MailFailure.REFUSED, str(refused), refused.status)
+                    return
+                await self.notes.sent(mail.id)
         mail.status, mail.token, mail.ended_at = MailStatus.SENT, None, now()
         uow.save(mail)
         uow.emit(MailSent(mail_id=mail.id, template=mail.template, user_id=mail.user_id))
+
+    def _is_too_late(self, mail: Mail) -> bool:
+        return is_too_late(
+            mail.asked_at,
+            now(),
+            linked=mail.linked,
+            expires=mail.values.get("expires", ""),
+            link_age=self.settings.link_age,
+        )
+
+    async def _hand_over(self, mail: Mail) -> MailRefused | None:
+        """None once a server has it, or why none will ever take it; Retry for later."""
+        try:
+            await self.mailer.send(self._letter(mail))
+        except MailRefused as error:
+            return error
+        except MailDeferred as error:
+            wait = next_wait(mail.asked_at, now())
+            await self.notes.put_off(mail.id, wait)
+            raise Retry(wait, str(error)) from error
+        except DependencyUnavailable as error:
+            wait = max(error.retry_after, next_wait(mail.asked_at, now()))
+            raise Retry(wait, str(error)) from error
+        return None
 
     def _letter(self, mail: Mail) -> Letter:
         token = unseal(mail.token) if mail.token else None

@@ -12,6 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from bus import streams
 from bus.committer import Committer
+from bus.middleware import retried
 from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.envelope import Envelope
@@ -22,6 +23,7 @@ from contracts.types import new_id, now, rfc3339
 from handlers.mail.documents import Mail
 from handlers.mail.queries import list_mails
 from tests.bus.desk import Refused
+from tests.bus.probe import until
 from tests.handlers.mail.conftest import PostRoom
 from tests.infra.smtp_servers import part
 
@@ -134,6 +136,25 @@ async def test_a_mail_sent_twice_in_the_queue_is_sent_once(room: PostRoom) -> No
     await room.carry_out(deliver.model_copy(update={"id": new_id("cmd")}))
     assert len(room.post.taken) == 1
     assert len(await room.events()) == 1
+
+
+async def test_a_mail_is_not_sent_by_two_whose_command_was_published_again_meanwhile(
+    room: PostRoom,
+) -> None:
+    deliver = await queued(room)
+    put_back = retried("mail", deliver.type, "asked")
+    before = put_back._value.get()
+    room.post.gate.clear()
+    first = asyncio.create_task(room.carry_out(deliver))
+    await until(lambda: room.post.tries == 1, "the server has it")
+    second = asyncio.create_task(room.carry_out(deliver))
+    await until(
+        lambda: room.post.tries > 1 or put_back._value.get() > before, "the other has tried"
+    )
+    room.post.gate.set()
+    await asyncio.gather(first, second)
+    assert room.post.tries == 1
+    assert len(await room.events("mail.message.sent")) == 1
 
 
 async def test_a_commit_that_fails_after_the_server_has_the_mail_does_not_send_it_again(
