@@ -13,6 +13,7 @@ from bus.handling import Handler, Observer
 from bus.publisher import Publisher
 from contracts.actor import Actor
 from contracts.base import Command, Event, Message
+from handlers.clocks import Clock
 from infra.breaker import Breakers
 from infra.ops import Check
 from infra.settings import Settings
@@ -45,6 +46,9 @@ class Domain:
     """Dependencies of its own, for /ready."""
     slow_slots: int | None = None
     """Messages it handles at once in its slow lane, where that is not a matter of settings."""
+
+    clocks: tuple[Clock, ...] = ()
+    """What it does because time has passed."""
 
     def table(self) -> dict[type[Message], Handler]:
         """Message → handler, commands and reactions together."""

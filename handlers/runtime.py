@@ -27,6 +27,7 @@ from bus.relay import Relay
 from bus.replay.lane import ReplayHandling
 from bus.tasks import end
 from bus.worker import Lane, Worker
+from handlers.clocks import Clock, run_clock
 from handlers.domain import Context, Domain, Wire
 from handlers.topology import DOMAINS as DOMAINS
 from handlers.topology import INSPECTED as INSPECTED
@@ -165,6 +166,7 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
         checks = checks_of(context)
         await init_documents(context.database, DOMAINS if "notifier" in roles else list(roles))
         lanes: list[Lane] = []
+        clocks: list[Clock] = []
         for role in roles:
             if role == "relay":
                 stack.push_async_callback(end, asyncio.create_task(_relay(context), name="relay"))
@@ -182,6 +184,7 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
             domain = await stack.enter_async_context(wire(given))
             checks.update(domain.checks)
             lanes += lanes_of(domain, context, committer)
+            clocks += domain.clocks
         worker = Worker(
             make_broker(
                 settings.redis.url,
@@ -202,11 +205,16 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
         if lanes:
             await worker.start()
             checks["streams"] = reading
+        ringing = [
+            asyncio.create_task(run_clock(clock, context.redis, context.publisher), name=clock.name)
+            for clock in clocks
+        ]
         ops = await serve_ops(process, checks, host=settings.ops.host, port=settings.ops.port)
         log.info("started", roles=list(roles), lanes=len(lanes))
         settle()
         await stop.wait()
         log.info("draining")
+        await end(*ringing)
         await worker.stop()
         await committer.close()
         if ops is not None:

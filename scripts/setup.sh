@@ -20,6 +20,7 @@ setup() {
         _make_venv
         _install "$wanted"
         _system_libraries
+        if [[ "$wanted" == dev ]]; then _javascript; fi
         _stamp "$wanted"
     fi
     exec 9<&-
@@ -32,7 +33,8 @@ _fail() {
 
 # What the stamp holds: the contents that decide what is installed, and where to.
 _print_of() {
-    { cat "$ROOT/infra/lock/$1.txt" "$ROOT/pyproject.toml" && echo "$ROOT"; } | _sha256
+    { cat "$ROOT/infra/lock/$1.txt" "$ROOT/pyproject.toml" "$ROOT/infra/lock/js/package-lock.json" &&
+        echo "$ROOT"; } | _sha256
 }
 
 _sha256() {
@@ -102,6 +104,20 @@ _install() {
         _fail "The packages of infra/lock/$1.txt could not be installed (pip's words are above)."
     _quietly _pip install --no-deps --no-build-isolation -e "$ROOT" ||
         _fail "Grid8 itself could not be installed into .venv (pip's words are above)."
+}
+
+# What tests and benchmarks are held against; without Node.js those that need it are skipped.
+_javascript() {
+    if ! command -v npm >/dev/null 2>&1; then
+        _apt_install nodejs npm || true
+    fi
+    if ! command -v npm >/dev/null 2>&1; then
+        echo "Tests with a JavaScript client are skipped, there is no npm: apt-get install nodejs npm" >&2
+        return
+    fi
+    echo "Installing JavaScript packages from infra/lock/js/package-lock.json …"
+    _quietly npm ci --prefix "$ROOT/infra/lock/js" --ignore-scripts --no-audit --no-fund ||
+        _fail "The packages of infra/lock/js could not be installed (npm's words are above)."
 }
 
 _pip() {

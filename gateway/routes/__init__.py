@@ -8,9 +8,11 @@ from gateway.routes.admin import ADMIN
 from gateway.routes.api_keys import API_KEYS
 from gateway.routes.assets import ASSETS
 from gateway.routes.brands import BRANDS
+from gateway.routes.files import FILES
 from gateway.routes.identity import IDENTITY
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
+from gateway.routes.uploads import UPLOADS
 from gateway.table import Route
 
 ROUTES: list[Route] = [
@@ -18,7 +20,9 @@ ROUTES: list[Route] = [
     *TENANCY,
     *BRANDS,
     *API_KEYS,
+    *UPLOADS,
     *ASSETS,
+    *FILES,
     *REALTIME,
     *ACCOUNT,
     *ADMIN,

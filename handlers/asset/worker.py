@@ -15,20 +15,34 @@ from contracts.asset.commands import (
     SweepBlob,
     UpdateAsset,
 )
-from contracts.base import Event
+from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
-from handlers.asset import reactions
-from handlers.asset.handlers import AssetHandlers
+from handlers.asset import handlers, reactions
+from handlers.asset.handlers import Blobs, Processing
 from handlers.asset.queries import use_signer
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
-from infra.object_store import open_store
+from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
     OrganizationDeleted: reactions.purge_the_assets,
 }
+
+
+def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command], Handler]:
+    """Command → handler."""
+    processing, blobs = Processing(store, images), Blobs(store)
+    return {
+        RegisterAsset: handlers.register_asset,
+        ProcessAsset: processing.process_asset,
+        SweepBlob: blobs.sweep_blob,
+        UpdateAsset: handlers.update_asset,
+        DeleteAsset: handlers.delete_asset,
+        DetachProject: handlers.detach_project,
+        PurgeAssets: handlers.purge_assets,
+    }
 
 
 @asynccontextmanager
@@ -40,19 +54,10 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     use_signer(file_signer(settings))
     await store.start()
     await images.start()
-    handlers = AssetHandlers(store, images)
     try:
         yield Domain(
             "asset",
-            commands={
-                RegisterAsset: handlers.register_asset,
-                UpdateAsset: handlers.update_asset,
-                DeleteAsset: handlers.delete_asset,
-                ProcessAsset: handlers.process_asset,
-                SweepBlob: handlers.sweep_blob,
-                DetachProject: handlers.detach_project,
-                PurgeAssets: handlers.purge_assets,
-            },
+            commands=commands_of(store, images),
             reactions=REACTIONS,
             checks={"object_store": store.check},
         )

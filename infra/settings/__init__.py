@@ -15,8 +15,14 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.settings.assets import (
+    AssetSettings,
+    FilesSettings,
+    LibrarySettings,
+    UploadsSettings,
+)
 from infra.settings.concern import GIB, MIB
-from infra.settings.domains import AssetSettings, AuthSettings, CorpSettings, SecretsSettings
+from infra.settings.domains import AuthSettings, CorpSettings, SecretsSettings
 from infra.settings.names import SettingUnknown, check_names, names_of
 from infra.settings.processes import (
     GatewaySettings,
@@ -63,6 +69,9 @@ class Settings(BaseSettings):
     secrets: SecretsSettings = SecretsSettings()
     store: StoreSettings = StoreSettings()
     assets: AssetSettings = AssetSettings()
+    uploads: UploadsSettings = UploadsSettings()
+    files: FilesSettings = FilesSettings()
+    library: LibrarySettings = LibrarySettings()
     mail: MailSettings = MailSettings()
     logs: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
@@ -98,7 +107,9 @@ __all__ = [
     "AuthSettings",
     "BreakerSettings",
     "CorpSettings",
+    "FilesSettings",
     "GatewaySettings",
+    "LibrarySettings",
     "LimitsSettings",
     "LogSettings",
     "MailSettings",

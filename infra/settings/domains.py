@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from infra.settings.concern import GIB, MIB, Concern, split_list
+from infra.settings.concern import Concern, split_list
 
 
 class AuthSettings(Concern):
@@ -110,24 +110,3 @@ class SecretsSettings(Concern):
             if len(base64.b64decode(key.get_secret_value(), validate=True)) != 32:
                 raise ValueError("each key is 32 bytes in base64")
         return keys
-
-
-class AssetSettings(Concern):
-    upload_limit: int = Field(5 * GIB, ge=1024, description="Bytes one upload may have.")
-    free_disk: int = Field(
-        512 * MIB,
-        ge=0,
-        description="Bytes that must stay free on the local store's disk; below, uploads get 503.",
-    )
-    max_pixels: int = Field(100_000_000, ge=1, description="Pixels an image may have (100 MP).")
-    max_side: int = Field(65_535, ge=1, description="Pixels a side of an image may have.")
-    max_frames: int = Field(500, ge=1, description="Frames an animation may have.")
-    image_workers: int = Field(
-        1, ge=1, le=64, description="Processes that render images, per asset worker."
-    )
-    image_timeout: float = Field(120.0, gt=0, description="Seconds rendering one image may take.")
-    image_memory: int = Field(
-        2 * GIB,
-        ge=256 * MIB,
-        description="Bytes of address space growth one rendering process may take.",
-    )

@@ -9,18 +9,8 @@ from pathlib import Path
 import pytest
 
 from contracts import sealed
-from contracts.asset.commands import (
-    DeleteAsset,
-    DetachProject,
-    ProcessAsset,
-    PurgeAssets,
-    RegisterAsset,
-    SweepBlob,
-    UpdateAsset,
-)
-from handlers.asset.handlers import AssetHandlers
 from handlers.asset.queries import _signers, use_signer
-from handlers.asset.worker import REACTIONS
+from handlers.asset.worker import REACTIONS, commands_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.object_store.local import LocalStore
 from infra.signing import FileSigner
@@ -77,17 +67,7 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
-    handlers = AssetHandlers(store, images)  # type: ignore[arg-type]
-    table = {
-        RegisterAsset: handlers.register_asset,
-        UpdateAsset: handlers.update_asset,
-        DeleteAsset: handlers.delete_asset,
-        ProcessAsset: handlers.process_asset,
-        SweepBlob: handlers.sweep_blob,
-        DetachProject: handlers.detach_project,
-        PurgeAssets: handlers.purge_assets,
-        **REACTIONS,
-    }
+    table = {**commands_of(store, images), **REACTIONS}  # type: ignore[arg-type]
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,

@@ -16,8 +16,8 @@ from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from contracts.errors import ErrorKind
 from contracts.permissions import Role
 from contracts.types import new_id
-from handlers.asset import handlers
 from handlers.asset.documents import Asset, Blob
+from handlers.asset.handlers import library as library_handlers
 from handlers.asset.queries import get_asset, get_asset_status, list_assets
 from handlers.asset.rules import blob_key, rendition_prefix, taken_for
 from infra.breaker import DependencyUnavailable
@@ -292,7 +292,7 @@ async def test_an_update_changes_what_it_names(library: Library) -> None:
 async def test_the_assets_of_a_project_that_went_stay_without_it(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "AT_ONCE", 3)
+    monkeypatch.setattr(library_handlers, "AT_ONCE", 3)
     for number in range(7):
         await upload(library, f"picture {number}".encode(), project="prj_gone")
     kept = await upload(library, b"kept", project="prj_other")
@@ -310,7 +310,7 @@ async def test_the_assets_of_a_project_that_went_stay_without_it(
 async def test_nothing_is_left_of_an_organization_that_went(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "AT_ONCE", 3)
+    monkeypatch.setattr(library_handlers, "AT_ONCE", 3)
     for number in range(5):
         await upload(library, f"picture {number % 3}".encode())
     theirs = await upload(library, actor=OTHER)

@@ -1,29 +1,10 @@
-"""What may be asked of asset."""
+"""Commands of the library."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from contracts.asset.types import AssetKind, Tags
+from contracts.asset.types import Tags
 from contracts.base import Command, IfRevision, absent
-from contracts.types import Id, Name, Sha256
-
-
-class RegisterAsset(Command):
-    """Make an asset of bytes the gateway has stored under the id ``blob_id``."""
-
-    wire = "asset.asset.register"
-
-    blob_id: Id
-    name: Name
-    media_type: str = Field(max_length=127)
-    kind: AssetKind
-    bytes: Annotated[int, Field(ge=1)]
-    sha256: Sha256
-    project_id: Id | None = None
-    tags: Tags = ()
+from contracts.types import Id, Name
 
 
 class UpdateAsset(Command):
@@ -45,25 +26,6 @@ class DeleteAsset(Command):
 
     asset: Id
     if_revision: IfRevision = None
-
-
-class ProcessAsset(Command):
-    """Look into an asset and make its renditions."""
-
-    wire = "asset.asset.process"
-    lane = "slow"
-
-    asset: Id
-
-
-class SweepBlob(Command):
-    """Remove stored bytes that no asset has."""
-
-    wire = "asset.blob.sweep"
-    lane = "slow"
-
-    organization_id: Id
-    blob_id: Id
 
 
 class DetachProject(Command):

@@ -1,4 +1,4 @@
-"""Uploads: streamed into the object store in constant memory, then registered by a command."""
+"""From stored bytes to an asset: where it may be put, the command, the answer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from pydantic_core import from_json
 
 from contracts.actor import Actor
 from contracts.asset.commands import RegisterAsset
-from contracts.asset.errors import (
-    UploadTooLarge,
-)
 from contracts.asset.views import AssetView
 from contracts.errors import DomainError
 from contracts.permissions import Permission
+from gateway import table
 from gateway.dispatch import carry_out, respond
 from gateway.errors import DependencyDown
 from gateway.intake import check_references
-from gateway.limits import parse_parameters
 from gateway.patience import patience
 from gateway.problems import invalid
-from gateway.receiving import CHUNK, Received, UploadParameters, discard, receive, receive_form
 from gateway.scopes import act_in
 from gateway.state import Gateway
-from gateway.table import command
+from gateway.uploading.receiving import Received, UploadParameters, discard
 from handlers.asset.queries import get_asset, get_asset_status
 from handlers.asset.rules import taken_for
 from handlers.corp.queries import get_open_project
@@ -35,7 +31,7 @@ from handlers.corp.queries import get_open_project
 POLL = 0.1
 
 
-REGISTER = command(
+REGISTER = table.command(
     "POST",
     "/v1/orgs/{org}/assets",
     RegisterAsset,
@@ -46,43 +42,14 @@ REGISTER = command(
 )
 
 
-async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
-    """Upload a file: its raw bytes, or multipart/form-data with a part called file."""
-    given = UploadParameters(**parse_parameters(request, UploadParameters))
-    limit = gateway.settings.assets.upload_limit
-    if request.content_length is not None and request.content_length > limit + CHUNK:
-        raise UploadTooLarge(f"At most {limit} bytes are taken.")
-    acting = actor
-
-    async def place(project: str | None) -> None:
-        nonlocal acting
-        acting = await _place(actor, project)
-
-    if request.content_type.startswith("multipart/"):
-        received, given = await receive_form(request, gateway, actor, given, place)
-    else:
-        await place(given.project_id)
-        received = await receive(
-            request.content.iter_chunked(CHUNK),
-            gateway,
-            actor,
-            declared=request.content_type,
-            filename=given.filename or "",
-        )
-    response = await _register(request, gateway, acting, received, given)
-    if given.wait and response.status == 201:
-        return await _when_ready(request, response, gateway, actor)
-    return response
-
-
-async def _place(actor: Actor, project: str | None) -> Actor:
+async def place(actor: Actor, project: str | None) -> Actor:
     """The actor in the brand of the project, once it may take the upload; before a byte is kept."""
     with patience():
         await check_references(REGISTER, actor, {"project_id": project})
         return await act_in(actor, REGISTER.allow, "project_id", project)
 
 
-async def _register(
+async def register(
     request: web.Request,
     gateway: Gateway,
     actor: Actor,
@@ -90,13 +57,13 @@ async def _register(
     given: UploadParameters,
 ) -> web.Response:
     try:
-        register = _command_for(received, given)
+        command = _command_for(received, given)
     except BaseException:
         await discard(received, gateway, actor)
         raise
     fingerprint = (request.path, received.written.sha256, given.model_dump_json())
     try:
-        response = await carry_out(request, REGISTER, gateway, actor, register, fingerprint)
+        response = await carry_out(request, REGISTER, gateway, actor, command, fingerprint)
     except DependencyDown:
         raise
     except DomainError:
@@ -143,7 +110,7 @@ def clean_name(filename: str) -> str:
     return name[:120] or "untitled"
 
 
-async def _when_ready(
+async def when_ready(
     request: web.Request, response: web.Response, gateway: Gateway, actor: Actor
 ) -> web.Response:
     """The asset once it is processed, or as it is when waiting has taken too long."""

@@ -1,4 +1,4 @@
-"""What has happened in asset."""
+"""Events of bytes that arrived and were looked into."""
 
 from __future__ import annotations
 
@@ -49,25 +49,3 @@ class AssetFailed(Event):
     name: str
     code: str
     detail: str
-
-
-class AssetUpdated(Event):
-    """An asset was renamed, tagged or moved."""
-
-    wire = "asset.asset.updated"
-    subject = "asset_id"
-
-    asset_id: Id
-    project_id: Id | None = None
-    name: str
-    tags: tuple[str, ...] = ()
-
-
-class AssetDeleted(Event):
-    """An asset is gone."""
-
-    wire = "asset.asset.deleted"
-    subject = "asset_id"
-
-    asset_id: Id
-    project_id: Id | None = None

@@ -1,0 +1,15 @@
+"""Commands that look into assets."""
+
+from __future__ import annotations
+
+from contracts.base import Command
+from contracts.types import Id
+
+
+class ProcessAsset(Command):
+    """Look into an asset and make its renditions."""
+
+    wire = "asset.asset.process"
+    lane = "slow"
+
+    asset: Id

@@ -1,0 +1,1 @@
+"""Ways out for files: by signed URL, whole or in parts."""

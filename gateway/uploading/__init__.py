@@ -1,0 +1,1 @@
+"""Ways in for files: each streams bytes into the object store and ends in one command."""

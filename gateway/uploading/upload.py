@@ -1,0 +1,41 @@
+"""An upload in one request: streamed into the object store, then registered by a command."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from contracts.actor import Actor
+from contracts.asset.errors import UploadTooLarge
+from gateway.limits import parse_parameters
+from gateway.state import Gateway
+from gateway.uploading.receiving import CHUNK, UploadParameters, receive, receive_form
+from gateway.uploading.registering import place, register, when_ready
+
+
+async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
+    """Upload a file: its raw bytes, or multipart/form-data with a part called file."""
+    given = UploadParameters(**parse_parameters(request, UploadParameters))
+    limit = gateway.settings.assets.upload_limit
+    if request.content_length is not None and request.content_length > limit + CHUNK:
+        raise UploadTooLarge(f"At most {limit} bytes are taken.")
+    acting = actor
+
+    async def placed(project: str | None) -> None:
+        nonlocal acting
+        acting = await place(actor, project)
+
+    if request.content_type.startswith("multipart/"):
+        received, given = await receive_form(request, gateway, actor, given, placed)
+    else:
+        await placed(given.project_id)
+        received = await receive(
+            request.content.iter_chunked(CHUNK),
+            gateway,
+            actor,
+            declared=request.content_type,
+            filename=given.filename or "",
+        )
+    response = await register(request, gateway, acting, received, given)
+    if given.wait and response.status == 201:
+        return await when_ready(request, response, gateway, actor)
+    return response

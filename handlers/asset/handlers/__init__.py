@@ -1,0 +1,23 @@
+"""One function or method per command: load, decide, stage."""
+
+from __future__ import annotations
+
+from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.library import (
+    delete_asset,
+    detach_project,
+    purge_assets,
+    update_asset,
+)
+from handlers.asset.handlers.processing import Processing
+from handlers.asset.handlers.registering import register_asset
+
+__all__ = [
+    "Blobs",
+    "Processing",
+    "delete_asset",
+    "detach_project",
+    "purge_assets",
+    "register_asset",
+    "update_asset",
+]
