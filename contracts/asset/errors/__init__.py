@@ -13,6 +13,7 @@ from contracts.asset.errors.processing import (
     ImageUnsupported,
 )
 from contracts.asset.errors.uploads import (
+    QuotaExceeded,
     StorageFull,
     UploadCut,
     UploadEmpty,
@@ -30,6 +31,7 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "QuotaExceeded",
     "StorageFull",
     "UploadCut",
     "UploadEmpty",
