@@ -16,13 +16,13 @@ from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
 from gateway.uploading.quota import Quota
-from gateway.uploading.quota_ledger import Ledger
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
 from handlers.domain import Context
 from handlers.runtime import DOMAINS, connected, init_documents
 from infra.api_keys import KeyUses
 from infra.object_store import ObjectStore, open_store
+from infra.quota_ledger import Ledger
 from infra.secrets import file_signer, fingerprint_key, open_sessions, sender_keys
 from infra.sessions import SessionStore
 from infra.settings import Settings

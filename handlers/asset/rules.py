@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from contracts.asset.types import AssetKind
 
 PIPELINE = 1
@@ -11,6 +13,27 @@ PIPELINE = 1
 def blob_key(organization: str, blob: str) -> str:
     """The object-store key of an original."""
     return f"orgs/{organization}/blobs/{blob}"
+
+
+def incoming_key(organization: str, upload: str) -> str:
+    """Where a presigned upload in one piece lies until it is verified.
+
+    Its URL can be used again as long as it is good, so the bytes do not stay here.
+    """
+    return f"orgs/{organization}/incoming/{upload}"
+
+
+def presigned_grace(expire: float) -> float:
+    """Seconds that a presigned upload may be completed after its URLs have expired."""
+    return expire / 24
+
+
+def part_sizes(total: int, part_bytes: int | None) -> list[int]:
+    """Bytes of each part of a presigned upload, in order; of one piece when it has no parts."""
+    if part_bytes is None:
+        return [total]
+    whole, rest = divmod(total, part_bytes)
+    return [part_bytes] * whole + ([rest] if rest else [])
 
 
 def rendition_prefix(organization: str, blob: str) -> str:
@@ -33,3 +56,13 @@ def taken_for(found: AssetKind, declared: str, filename: str) -> AssetKind:
         (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".tif", ".tiff", ".svg")
     )
     return "image" if found == "other" and promises else found
+
+
+def clean_name(filename: str) -> str:
+    """A file's own name: without folders and control characters, 120 characters at most."""
+    name = unicodedata.normalize("NFC", filename.replace("\\", "/").rpartition("/")[2])
+    name = "".join(each for each in name if unicodedata.category(each)[0] != "C").strip()
+    stem, dot, extension = name.rpartition(".")
+    if dot and len(name) > 120 and len(extension) <= 10:
+        name = stem[: 119 - len(extension)] + dot + extension
+    return name[:120] or "untitled"

@@ -7,8 +7,13 @@ from contextlib import asynccontextmanager
 
 from bus.handling import Handler
 from contracts.asset.commands import (
+    AbortUpload,
+    ClearUpload,
+    CompleteUpload,
     DeleteAsset,
     DetachProject,
+    ExpireUpload,
+    PresignUpload,
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
@@ -18,11 +23,14 @@ from contracts.asset.commands import (
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Processing
+from handlers.asset.handlers import Blobs, Presigned, Processing
 from handlers.asset.queries import use_signer
+from handlers.asset.rules import presigned_grace
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.object_store import ObjectStore, open_store
+from infra.quota_ledger import Ledger
 from infra.secrets import file_signer
 
 REACTIONS: dict[type[Event], Handler] = {
@@ -45,21 +53,41 @@ def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command]
     }
 
 
+def presigned_commands(presigned: Presigned) -> dict[type[Command], Handler]:
+    """Those of uploads straight into the store."""
+    return {
+        PresignUpload: presigned.presign_upload,
+        CompleteUpload: presigned.complete_upload,
+        AbortUpload: presigned.abort_upload,
+        ExpireUpload: presigned.expire_upload,
+        ClearUpload: presigned.clear_upload,
+    }
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
     images = ImagePipeline(settings.assets)
+    ledger = Ledger(context.redis) if settings.uploads.quota else None
+    presigned = Presigned(store, ledger, grace=presigned_grace(settings.uploads.expire))
     use_signer(file_signer(settings))
     await store.start()
     await images.start()
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images),
+            commands={**commands_of(store, images), **presigned_commands(presigned)},
             reactions=REACTIONS,
             checks={"object_store": store.check},
+            clocks=(
+                Clock(
+                    "asset.presigned",
+                    every=min(60.0, settings.uploads.expire / 4),
+                    due=presigned.due,
+                ),
+            ),
         )
     finally:
         await images.close()

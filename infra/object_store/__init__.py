@@ -12,6 +12,7 @@ from infra.object_store.base import (
     StoreFull,
     Written,
 )
+from infra.object_store.direct import DirectUploads, Multipart, Part, Target
 from infra.object_store.local import LocalStore
 from infra.settings import StoreSettings
 
@@ -28,11 +29,15 @@ def open_store(settings: StoreSettings, breakers: Breakers, *, free_disk: int = 
 
 __all__ = [
     "READ_BYTES",
+    "DirectUploads",
+    "Multipart",
     "ObjectNotFound",
     "ObjectStat",
     "ObjectStore",
     "ObjectTooLarge",
+    "Part",
     "StoreFull",
+    "Target",
     "Written",
     "open_store",
 ]

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from infra.object_store.direct import DirectUploads
+
 READ_BYTES = 256 * 1024
 """Bytes a chunk of a read has at most."""
 
@@ -112,6 +114,10 @@ class ObjectStore(Protocol):
 
     def local_path(self, key: str) -> Path | None:
         """Where the object's bytes lie on this machine, whether or not it exists; or None."""
+        ...
+
+    def direct(self) -> DirectUploads | None:
+        """Uploads by presigned URLs, where the store can have them."""
         ...
 
 

@@ -132,6 +132,9 @@ class LocalStore:
     def local_path(self, key: str) -> Path | None:
         return self._target(key)
 
+    def direct(self) -> None:
+        return None
+
     def _require_room(self) -> None:
         """Raises StoreFull when less than ``free_disk`` bytes are free."""
         if shutil.disk_usage(self._folder).free < self._free_disk:

@@ -20,9 +20,9 @@ from contracts.actor import Actor
 from contracts.permissions import Role
 from gateway.errors import DependencyDown
 from gateway.uploading.quota import Quota
-from gateway.uploading.quota_ledger import Ledger
 from infra.embedded.ports import free_port
 from infra.embedded.running import RunningStack
+from infra.quota_ledger import Ledger
 
 QUOTA = 1_000_000
 

@@ -46,6 +46,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "holder": tenant.team,
         "invitation": tenant.invitation,
         "key_id": NOBODY,
+        "presigned": NOBODY,
     }
     if missing:
         ids = {name: id if name == "org" else NOBODY for name, id in ids.items()}

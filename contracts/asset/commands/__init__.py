@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
+from contracts.asset.commands.presigned import (
+    AbortUpload,
+    ClearUpload,
+    CompleteUpload,
+    ExpireUpload,
+    PresignUpload,
+    UploadedPart,
+)
 from contracts.asset.commands.processing import ProcessAsset
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
 
 __all__ = [
+    "AbortUpload",
+    "ClearUpload",
+    "CompleteUpload",
     "DeleteAsset",
     "DetachProject",
+    "ExpireUpload",
+    "PresignUpload",
     "ProcessAsset",
     "PurgeAssets",
     "RegisterAsset",
     "SweepBlob",
     "UpdateAsset",
+    "UploadedPart",
 ]

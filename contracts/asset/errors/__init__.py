@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
 from contracts.asset.errors.library import AssetNotFound
+from contracts.asset.errors.presigned import (
+    PresignedIncomplete,
+    PresignedMismatch,
+    PresignedNotFound,
+    PresignUnavailable,
+)
 from contracts.asset.errors.processing import (
     BytesMissing,
     ImageCorrupt,
@@ -31,6 +37,10 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "PresignUnavailable",
+    "PresignedIncomplete",
+    "PresignedMismatch",
+    "PresignedNotFound",
     "QuotaExceeded",
     "StorageFull",
     "UploadCut",

@@ -9,11 +9,13 @@ from handlers.asset.handlers.library import (
     purge_assets,
     update_asset,
 )
+from handlers.asset.handlers.presigned import Presigned
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
 
 __all__ = [
     "Blobs",
+    "Presigned",
     "Processing",
     "delete_asset",
     "detach_project",

@@ -1,0 +1,319 @@
+"""Uploads straight into the object store: begun, verified, given up, forgotten.
+
+Nothing that the client says of the bytes is believed: they are read and hashed where nobody
+can change them any more. Every step can be done again, so a crash at any point is made good by
+the next attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bus.unit_of_work import UnitOfWork
+from contracts.asset.commands import (
+    AbortUpload,
+    ClearUpload,
+    CompleteUpload,
+    ExpireUpload,
+    PresignUpload,
+    RegisterAsset,
+    UploadedPart,
+)
+from contracts.asset.errors import (
+    AssetNotFound,
+    PresignedIncomplete,
+    PresignedMismatch,
+    PresignedNotFound,
+    PresignUnavailable,
+)
+from contracts.asset.views import AssetView, PresignedUploadView
+from contracts.base import Command
+from contracts.errors import DomainError
+from contracts.types import new_id, now
+from handlers.asset.documents import Asset, Blob, PresignedUpload
+from handlers.asset.handlers.patience import patient
+from handlers.asset.handlers.registering import register_asset
+from handlers.asset.queries import asset_view, get_presigned
+from handlers.asset.queries.presigned import presigned_view
+from handlers.asset.rules import blob_key, clean_name, incoming_key, part_sizes, taken_for
+from infra.media import HEAD_BYTES, sniff
+from infra.object_store import DirectUploads, ObjectNotFound, ObjectStore, ObjectTooLarge, Part
+from infra.quota_ledger import Ledger
+
+UNKNOWN = "application/octet-stream"
+"""The store's own type of bytes nobody has looked into; they are served with what they are."""
+REGISTERED_WITHIN = 3600.0
+"""Seconds that the quota holds verified bytes, until they are counted as stored."""
+EXPIRED_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Presigned:
+    """The handlers, with what they need of the outside world."""
+
+    store: ObjectStore
+    ledger: Ledger | None
+    """None where there is no quota."""
+    grace: float
+    """Seconds that an upload may still be completed after its URLs have expired."""
+
+    async def presign_upload(self, command: PresignUpload, uow: UnitOfWork) -> PresignedUploadView:
+        assert command.upload_id is not None
+        assert command.blob_id is not None
+        assert command.expires_at is not None
+        upload = PresignedUpload(
+            id=command.upload_id,
+            organization_id=uow.org,
+            user_id=uow.actor.user,
+            blob_id=command.blob_id,
+            multipart_id=command.multipart_id,
+            part_bytes=command.part_bytes,
+            bytes=command.bytes,
+            filename=command.filename,
+            media_type=command.media_type or "",
+            sha256=command.sha256,
+            project_id=command.project_id,
+            tags=list(command.tags),
+            expires_at=command.expires_at,
+        )
+        uow.add(upload)
+        return presigned_view(upload)
+
+    async def complete_upload(
+        self, command: CompleteUpload, uow: UnitOfWork
+    ) -> AssetView | DomainError:
+        upload = await get_presigned(uow.actor, command.upload_id)
+        if upload.status == "completed":
+            return await _made_before(upload)
+        if upload.status == "refused":
+            raise PresignedMismatch(upload.refusal)
+        async with patient():
+            found = await self._verified(upload, command.parts)
+        if isinstance(found, PresignedMismatch):
+            upload.status, upload.refusal = "refused", found.detail
+            uow.save(upload)
+            self._clear(upload, uow)
+            return found
+        view = await register_asset(found, uow)
+        upload.status, upload.asset_id = "completed", view.id
+        uow.save(upload)
+        if upload.multipart_id is None:
+            uow.send(_clearing(upload))
+        if self.ledger is not None:
+            self._end(upload, uow, found.sha256)
+        return view
+
+    async def abort_upload(self, command: AbortUpload, uow: UnitOfWork) -> None:
+        upload = await get_presigned(uow.actor, command.presigned)
+        if upload.status == "completed":
+            raise PresignedNotFound("It is complete: what it became is an asset.")
+        uow.remove(upload)
+        if upload.status == "open":
+            self._clear(upload, uow)
+
+    async def expire_upload(self, command: ExpireUpload, uow: UnitOfWork) -> None:
+        upload = await PresignedUpload.get(command.upload_id)
+        if upload is None or not self._is_over(upload):
+            return
+        uow.remove(upload)
+        if upload.status == "open":
+            self._clear(upload, uow)
+
+    async def clear_upload(self, command: ClearUpload, _: UnitOfWork) -> None:
+        org, key = command.organization_id, blob_key(command.organization_id, command.blob_id)
+        async with patient():
+            if command.multipart_id is not None:
+                await self._direct.abort(key, command.multipart_id)
+            gone = [incoming_key(org, command.upload_id)]
+            if await Blob.get(command.blob_id) is None:
+                gone.append(key)
+            await self.store.delete(gone)
+
+    async def due(self) -> Sequence[Command]:
+        """One command for each upload whose time is over."""
+        over = now() - timedelta(seconds=self.grace)
+        found = PresignedUpload.get_pymongo_collection().find({"expires_at": {"$lt": over}})
+        return [
+            ExpireUpload(upload_id=each["_id"])
+            async for each in found.sort("expires_at").limit(EXPIRED_AT_ONCE)
+        ]
+
+    def _is_over(self, upload: PresignedUpload) -> bool:
+        return upload.expires_at + timedelta(seconds=self.grace) < now()
+
+    @property
+    def _direct(self) -> DirectUploads:
+        direct = self.store.direct()
+        if direct is None:
+            raise PresignUnavailable()
+        return direct
+
+    async def _verified(
+        self, upload: PresignedUpload, named: tuple[UploadedPart, ...] | None
+    ) -> RegisterAsset | PresignedMismatch:
+        """The command that registers the bytes, which lie in their place then and are whole."""
+        org, blob = upload.organization_id, upload.blob_id
+        try:
+            if upload.multipart_id is not None:
+                await self._assemble(upload, upload.multipart_id, blob_key(org, blob), named)
+                looked = await self._read(blob_key(org, blob))
+            else:
+                # Its URL is still good: of two attempts at once each keeps what it has read.
+                blob = new_id("blb")
+                looked = await self._take(blob_key(org, blob), upload)
+        except ObjectNotFound:
+            raise PresignedIncomplete("No bytes have been put there yet.") from None
+        refusal = _refusal(upload, looked)
+        if refusal is not None:
+            await self.store.delete([blob_key(org, blob)])
+            return refusal
+        found = sniff(looked.head, upload.filename)
+        return RegisterAsset(
+            blob_id=blob,
+            name=clean_name(upload.filename),
+            media_type=found.media_type,
+            kind=taken_for(found.kind, upload.media_type, upload.filename),
+            bytes=looked.bytes,
+            sha256=looked.sha256,
+            project_id=upload.project_id,
+            tags=tuple(upload.tags),
+        )
+
+    async def _assemble(
+        self,
+        upload: PresignedUpload,
+        id: str,
+        key: str,
+        named: tuple[UploadedPart, ...] | None,
+    ) -> None:
+        """Make one object of the parts. Raises PresignedIncomplete while that cannot be."""
+        try:
+            arrived = await self._direct.parts(key, id)
+        except ObjectNotFound:
+            return  # an attempt before this one has done it
+        _check_parts(arrived, part_sizes(upload.bytes, upload.part_bytes), named)
+        try:
+            await self._direct.assemble(key, id, arrived)
+        except ObjectNotFound:
+            return
+
+    async def _take(self, key: str, upload: PresignedUpload) -> Looked:
+        """Copy what has come in to where it stays, looking at what is copied."""
+        came = incoming_key(upload.organization_id, upload.id)
+        looked = Looked()
+        async with self.store.read(came) as chunks:
+            with suppress(ObjectTooLarge):
+                await self.store.write(
+                    key, looked.through(chunks), media_type=UNKNOWN, limit=upload.bytes
+                )
+        return looked
+
+    async def _read(self, key: str) -> Looked:
+        looked = Looked()
+        async with self.store.read(key) as chunks:
+            async for _ in looked.through(chunks):
+                pass
+        return looked
+
+    def _clear(self, upload: PresignedUpload, uow: UnitOfWork) -> None:
+        uow.send(_clearing(upload))
+        if self.ledger is not None:
+            self._end(upload, uow, "")
+
+    def _end(self, upload: PresignedUpload, uow: UnitOfWork, sha256: str) -> None:
+        ledger = self.ledger
+        assert ledger is not None
+
+        async def end() -> None:
+            org, size = upload.organization_id, upload.bytes
+            if not sha256:
+                await ledger.end(org, upload.id, "released")
+                return
+            # Not yet registered, but about to be: the quota lets go when it finds them counted.
+            await ledger.end(org, upload.id, "queued", size, lease=REGISTERED_WITHIN, sha=sha256)
+
+        uow.effect(end)
+
+
+class Looked:
+    """What bytes are, found out while they pass."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.head = b""
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The chunks."""
+        async for chunk in chunks:
+            self.bytes += len(chunk)
+            if len(self.head) < HEAD_BYTES:
+                self.head += chunk[: HEAD_BYTES - len(self.head)]
+            await asyncio.to_thread(self._digest.update, chunk)
+            yield chunk
+
+
+def _refusal(upload: PresignedUpload, looked: Looked) -> PresignedMismatch | None:
+    """Why what has come is not what was announced."""
+    if looked.bytes > upload.bytes:
+        return PresignedMismatch(f"{upload.bytes} bytes were announced, and more were uploaded.")
+    if looked.bytes < upload.bytes:
+        return PresignedMismatch(
+            f"{upload.bytes} bytes were announced, and {looked.bytes} were uploaded."
+        )
+    if upload.sha256 not in (None, looked.sha256):
+        return PresignedMismatch(
+            f"The SHA-256 {upload.sha256} was announced; that of the bytes is {looked.sha256}."
+        )
+    return None
+
+
+def _check_parts(
+    arrived: Sequence[Part], sizes: Sequence[int], named: tuple[UploadedPart, ...] | None
+) -> None:
+    """Raise PresignedIncomplete unless every part has come, as large as it was signed for."""
+    by_number = {part.number: part for part in arrived}
+    for number, size in enumerate(sizes, 1):
+        part = by_number.get(number)
+        if part is None:
+            raise PresignedIncomplete(f"Part {number} of {len(sizes)} has not arrived.")
+        if part.bytes != size:
+            raise PresignedIncomplete(
+                f"Part {number} has {part.bytes} bytes and should have {size}."
+            )
+    if len(by_number) > len(sizes):
+        raise PresignedIncomplete(f"There are more than {len(sizes)} parts.")
+    if named is None:
+        return
+    if [part.number for part in named] != list(range(1, len(sizes) + 1)):
+        raise PresignedIncomplete(f"Name the parts 1 to {len(sizes)}, each once and in order.")
+    for one in named:
+        if one.etag.strip('"') != by_number[one.number].etag:
+            raise PresignedIncomplete(f"Part {one.number} has arrived with another ETag.")
+
+
+def _clearing(upload: PresignedUpload) -> ClearUpload:
+    return ClearUpload(
+        organization_id=upload.organization_id,
+        upload_id=upload.id,
+        blob_id=upload.blob_id,
+        multipart_id=upload.multipart_id,
+    )
+
+
+async def _made_before(upload: PresignedUpload) -> AssetView:
+    asset = await Asset.find_one(
+        {"_id": upload.asset_id, "organization_id": upload.organization_id}
+    )
+    if asset is None:
+        raise AssetNotFound("It was an asset, which is gone.")
+    return asset_view(asset)
