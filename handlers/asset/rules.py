@@ -15,6 +15,22 @@ def blob_key(organization: str, blob: str) -> str:
     return f"orgs/{organization}/blobs/{blob}"
 
 
+ORGANIZATIONS = "orgs/"
+"""What the keys of all organizations begin with."""
+
+
+def stored_as(key: str) -> str | None:
+    """The id of the blob or presigned upload that an object is of; None for any other object."""
+    parts = key.split("/")
+    return parts[3] if len(parts) == 4 and parts[2] in ("blobs", "incoming") else None
+
+
+def past(key: str) -> str:
+    """What comes after all keys in the folder of an organization that a key is in."""
+    # The character after the slash: no key of another folder lies between.
+    return "/".join(key.split("/")[:3]) + "0"
+
+
 def incoming_key(organization: str, upload: str) -> str:
     """Where a presigned upload in one piece lies until it is verified.
 

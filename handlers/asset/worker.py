@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
+from bus.documents import INBOX_DAYS
 from bus.handling import Handler
 from contracts.asset.commands import (
     AbortUpload,
@@ -18,12 +20,14 @@ from contracts.asset.commands import (
     PurgeAssets,
     RegisterAsset,
     SweepBlob,
+    SweepParts,
+    SweepStore,
     UpdateAsset,
 )
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Presigned, Processing
+from handlers.asset.handlers import Blobs, Leftovers, Presigned, Processing
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import presigned_grace
 from handlers.clocks import Clock
@@ -64,6 +68,11 @@ def presigned_commands(presigned: Presigned) -> dict[type[Command], Handler]:
     }
 
 
+def leftover_commands(leftovers: Leftovers) -> dict[type[Command], Handler]:
+    """Those that tidy the store up."""
+    return {SweepStore: leftovers.sweep_store, SweepParts: leftovers.sweep_parts}
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
@@ -72,13 +81,24 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     images = ImagePipeline(settings.assets)
     ledger = Ledger(context.redis) if settings.uploads.quota else None
     presigned = Presigned(store, ledger, grace=presigned_grace(settings.uploads.expire))
+    expire = settings.uploads.expire
+    leftovers = Leftovers(
+        store,
+        context.redis,
+        orphaned=timedelta(seconds=max(settings.uploads.orphan_age, expire + INBOX_DAYS * 86400)),
+        abandoned=timedelta(seconds=expire, days=1),
+    )
     use_signer(file_signer(settings))
     await store.start()
     await images.start()
     try:
         yield Domain(
             "asset",
-            commands={**commands_of(store, images), **presigned_commands(presigned)},
+            commands={
+                **commands_of(store, images),
+                **presigned_commands(presigned),
+                **leftover_commands(leftovers),
+            },
             reactions=REACTIONS,
             checks={"object_store": store.check},
             clocks=(
@@ -87,6 +107,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
                     every=min(60.0, settings.uploads.expire / 4),
                     due=presigned.due,
                 ),
+                Clock("asset.leftovers", every=settings.uploads.sweep_every, due=leftovers.due),
             ),
         )
     finally:

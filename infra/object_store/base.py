@@ -104,8 +104,11 @@ class ObjectStore(Protocol):
         """Remove keys; missing ones are fine."""
         ...
 
-    def list(self, prefix: str) -> AsyncIterator[ObjectStat]:
-        """Every object whose key starts with ``prefix``, in the order of keys."""
+    def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectStat]:
+        """Every object whose key starts with ``prefix``, in the order of keys.
+
+        Those that come after ``after``, which need be no key.
+        """
         ...
 
     async def check(self) -> None:

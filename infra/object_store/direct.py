@@ -18,11 +18,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that has arrived; ``etag`` without quotes."""
+    """A part that has arrived; ``etag`` without quotes, ``came`` in UTC."""
 
     number: int
     bytes: int
     etag: str
+    came: datetime
 
 
 @dataclass(frozen=True, slots=True)

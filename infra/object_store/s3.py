@@ -174,8 +174,10 @@ class S3Store:
         for at in range(0, len(keys), _DELETE_KEYS):
             await self._started.delete(keys[at : at + _DELETE_KEYS])
 
-    async def list(self, prefix: str) -> AsyncIterator[ObjectStat]:
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectStat]:
         more: dict[str, Any] = {"Prefix": checked_prefix(prefix)}
+        if after:
+            more["StartAfter"] = after
         while True:
             page = await self._started.call("list_objects_v2", **more)
             for found in page.get("Contents", []):

@@ -67,7 +67,12 @@ class S3Direct:
         while True:
             page = await self._of_upload("list_parts", key, id, **more)
             found += [
-                Part(each["PartNumber"], each["Size"], each["ETag"].strip('"'))
+                Part(
+                    each["PartNumber"],
+                    each["Size"],
+                    each["ETag"].strip('"'),
+                    each["LastModified"].astimezone(UTC),
+                )
                 for each in page.get("Parts", [])
             ]
             if not page.get("IsTruncated"):

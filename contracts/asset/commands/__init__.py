@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.asset.commands.leftovers import SweepParts, SweepStore
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.presigned import (
     AbortUpload,
@@ -26,6 +27,8 @@ __all__ = [
     "PurgeAssets",
     "RegisterAsset",
     "SweepBlob",
+    "SweepParts",
+    "SweepStore",
     "UpdateAsset",
     "UploadedPart",
 ]

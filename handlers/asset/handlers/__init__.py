@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.leftovers import Leftovers
 from handlers.asset.handlers.library import (
     delete_asset,
     detach_project,
@@ -15,6 +16,7 @@ from handlers.asset.handlers.registering import register_asset
 
 __all__ = [
     "Blobs",
+    "Leftovers",
     "Presigned",
     "Processing",
     "delete_asset",

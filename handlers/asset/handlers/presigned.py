@@ -45,8 +45,6 @@ from infra.media import HEAD_BYTES, sniff
 from infra.object_store import DirectUploads, ObjectNotFound, ObjectStore, ObjectTooLarge, Part
 from infra.quota_ledger import Ledger
 
-UNKNOWN = "application/octet-stream"
-"""The store's own type of bytes nobody has looked into; they are served with what they are."""
 REGISTERED_WITHIN = 3600.0
 """Seconds that the quota holds verified bytes, until they are counted as stored."""
 EXPIRED_AT_ONCE = 200
@@ -93,7 +91,7 @@ class Presigned:
         if upload.status == "refused":
             raise PresignedMismatch(upload.refusal)
         async with patient():
-            found = await self._verified(upload, command.parts)
+            found = await verified(self.store, upload, command.parts)
         if isinstance(found, PresignedMismatch):
             upload.status, upload.refusal = "refused", found.detail
             uow.save(upload)
@@ -128,7 +126,7 @@ class Presigned:
         org, key = command.organization_id, blob_key(command.organization_id, command.blob_id)
         async with patient():
             if command.multipart_id is not None:
-                await self._direct.abort(key, command.multipart_id)
+                await direct_of(self.store).abort(key, command.multipart_id)
             gone = [incoming_key(org, command.upload_id)]
             if await Blob.get(command.blob_id) is None:
                 gone.append(key)
@@ -145,80 +143,6 @@ class Presigned:
 
     def _is_over(self, upload: PresignedUpload) -> bool:
         return upload.expires_at + timedelta(seconds=self.grace) < now()
-
-    @property
-    def _direct(self) -> DirectUploads:
-        direct = self.store.direct()
-        if direct is None:
-            raise PresignUnavailable()
-        return direct
-
-    async def _verified(
-        self, upload: PresignedUpload, named: tuple[UploadedPart, ...] | None
-    ) -> RegisterAsset | PresignedMismatch:
-        """The command that registers the bytes, which lie in their place then and are whole."""
-        org, blob = upload.organization_id, upload.blob_id
-        try:
-            if upload.multipart_id is not None:
-                await self._assemble(upload, upload.multipart_id, blob_key(org, blob), named)
-                looked = await self._read(blob_key(org, blob))
-            else:
-                # Its URL is still good: of two attempts at once each keeps what it has read.
-                blob = new_id("blb")
-                looked = await self._take(blob_key(org, blob), upload)
-        except ObjectNotFound:
-            raise PresignedIncomplete("No bytes have been put there yet.") from None
-        refusal = _refusal(upload, looked)
-        if refusal is not None:
-            await self.store.delete([blob_key(org, blob)])
-            return refusal
-        found = sniff(looked.head, upload.filename)
-        return RegisterAsset(
-            blob_id=blob,
-            name=clean_name(upload.filename),
-            media_type=found.media_type,
-            kind=taken_for(found.kind, upload.media_type, upload.filename),
-            bytes=looked.bytes,
-            sha256=looked.sha256,
-            project_id=upload.project_id,
-            tags=tuple(upload.tags),
-        )
-
-    async def _assemble(
-        self,
-        upload: PresignedUpload,
-        id: str,
-        key: str,
-        named: tuple[UploadedPart, ...] | None,
-    ) -> None:
-        """Make one object of the parts. Raises PresignedIncomplete while that cannot be."""
-        try:
-            arrived = await self._direct.parts(key, id)
-        except ObjectNotFound:
-            return  # an attempt before this one has done it
-        _check_parts(arrived, part_sizes(upload.bytes, upload.part_bytes), named)
-        try:
-            await self._direct.assemble(key, id, arrived)
-        except ObjectNotFound:
-            return
-
-    async def _take(self, key: str, upload: PresignedUpload) -> Looked:
-        """Copy what has come in to where it stays, looking at what is copied."""
-        came = incoming_key(upload.organization_id, upload.id)
-        looked = Looked()
-        async with self.store.read(came) as chunks:
-            with suppress(ObjectTooLarge):
-                await self.store.write(
-                    key, looked.through(chunks), media_type=UNKNOWN, limit=upload.bytes
-                )
-        return looked
-
-    async def _read(self, key: str) -> Looked:
-        looked = Looked()
-        async with self.store.read(key) as chunks:
-            async for _ in looked.through(chunks):
-                pass
-        return looked
 
     def _clear(self, upload: PresignedUpload, uow: UnitOfWork) -> None:
         uow.send(_clearing(upload))
@@ -238,67 +162,6 @@ class Presigned:
             await ledger.end(org, upload.id, "queued", size, lease=REGISTERED_WITHIN, sha=sha256)
 
         uow.effect(end)
-
-
-class Looked:
-    """What bytes are, found out while they pass."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.head = b""
-        self._digest = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks."""
-        async for chunk in chunks:
-            self.bytes += len(chunk)
-            if len(self.head) < HEAD_BYTES:
-                self.head += chunk[: HEAD_BYTES - len(self.head)]
-            await asyncio.to_thread(self._digest.update, chunk)
-            yield chunk
-
-
-def _refusal(upload: PresignedUpload, looked: Looked) -> PresignedMismatch | None:
-    """Why what has come is not what was announced."""
-    if looked.bytes > upload.bytes:
-        return PresignedMismatch(f"{upload.bytes} bytes were announced, and more were uploaded.")
-    if looked.bytes < upload.bytes:
-        return PresignedMismatch(
-            f"{upload.bytes} bytes were announced, and {looked.bytes} were uploaded."
-        )
-    if upload.sha256 not in (None, looked.sha256):
-        return PresignedMismatch(
-            f"The SHA-256 {upload.sha256} was announced; that of the bytes is {looked.sha256}."
-        )
-    return None
-
-
-def _check_parts(
-    arrived: Sequence[Part], sizes: Sequence[int], named: tuple[UploadedPart, ...] | None
-) -> None:
-    """Raise PresignedIncomplete unless every part has come, as large as it was signed for."""
-    by_number = {part.number: part for part in arrived}
-    for number, size in enumerate(sizes, 1):
-        part = by_number.get(number)
-        if part is None:
-            raise PresignedIncomplete(f"Part {number} of {len(sizes)} has not arrived.")
-        if part.bytes != size:
-            raise PresignedIncomplete(
-                f"Part {number} has {part.bytes} bytes and should have {size}."
-            )
-    if len(by_number) > len(sizes):
-        raise PresignedIncomplete(f"There are more than {len(sizes)} parts.")
-    if named is None:
-        return
-    if [part.number for part in named] != list(range(1, len(sizes) + 1)):
-        raise PresignedIncomplete(f"Name the parts 1 to {len(sizes)}, each once and in order.")
-    for one in named:
-        if one.etag.strip('"') != by_number[one.number].etag:
-            raise PresignedIncomplete(f"Part {one.number} has arrived with another ETag.")
 
 
 def _clearing(upload: PresignedUpload) -> ClearUpload:

@@ -15,13 +15,13 @@ import aiohttp
 import pytest
 
 from contracts.actor import Actor
-from contracts.asset.commands import CompleteUpload, PresignUpload
+from contracts.asset.commands import CompleteUpload, PresignUpload, SweepParts
 from contracts.permissions import Role
 from contracts.types import new_id, now
 from handlers.asset.documents import Asset, PresignedUpload
-from handlers.asset.handlers import Presigned
+from handlers.asset.handlers import Leftovers, Presigned
 from handlers.asset.rules import blob_key, incoming_key, part_sizes
-from handlers.asset.worker import commands_of, presigned_commands
+from handlers.asset.worker import commands_of, leftover_commands, presigned_commands
 from infra.breaker import Breakers
 from infra.object_store.s3 import S3Store
 from infra.quota_ledger import Ledger
@@ -216,3 +216,32 @@ async def test_the_quota_holds_what_is_verified_until_it_is_counted(bench: Store
     for command in await bench.presigned.due():
         await bench.desk.do(command)
     assert (await bench.ledger.read(ORG)).held == 1000
+
+
+async def test_parts_that_nobody_goes_on_with_are_aborted(bench: Store) -> None:
+    under_way = await bench.begin(LARGE)
+    abandoned = blob_key(ORG, new_id("blb"))
+    await bench.store.direct().begin(abandoned)
+    elsewhere = await bench.s3.create_multipart_upload(Bucket=bench.bucket, Key="others/x")
+    assert elsewhere["UploadId"]
+    kept = blob_key(ORG, under_way.blob_id)
+    for age, left in ((timedelta(hours=1), {kept, abandoned}), (timedelta(0), {kept})):
+        swept = Leftovers(bench.store, bench.desk.redis, orphaned=age, abandoned=age)
+        bench.desk.handling.table |= leftover_commands(swept)
+        bench.desk.handling._wires |= {
+            (each.wire, each.wire_version): each for each in bench.desk.handling.table
+        }
+        assert SweepParts() in await swept.due()
+        await bench.desk.do(SweepParts())
+        assert set(await bench.multiparts()) == left
+    page = await bench.s3.list_multipart_uploads(Bucket=bench.bucket)
+    assert "others/x" in {each["Key"] for each in page["Uploads"]}
+
+
+async def test_a_list_of_a_bucket_begins_after_any_text(bench: Store) -> None:
+    keys = ["orgs/o1/a", "orgs/o1/b/1", "orgs/o1-x/a", "orgs/o2/a"]
+    for key in keys:
+        await bench.s3.put_object(Bucket=bench.bucket, Key=key, Body=b"x")
+    for after in ("", "orgs/o1/a", "orgs/o1/b0", "orgs/o10", "z"):
+        found = [stat.key async for stat in bench.store.list("orgs/", after=after)]
+        assert found == [key for key in sorted(keys) if key > after]
