@@ -18,7 +18,10 @@ class AssetSettings(Concern):
     max_side: int = Field(65_535, ge=1, description="Pixels a side of an image may have.")
     max_frames: int = Field(500, ge=1, description="Frames an animation may have.")
     image_workers: int = Field(
-        1, ge=1, le=64, description="Processes that render images, per asset worker."
+        2,
+        ge=1,
+        le=64,
+        description="Processes that render images, per asset worker; more than cores, or than slow_slots, gain nothing.",
     )
     image_timeout: float = Field(120.0, gt=0, description="Seconds rendering one image may take.")
     image_memory: int = Field(
