@@ -26,9 +26,10 @@ from contracts.types import Id, new_id
 from gateway.errors import DependencyDown, ValidationFailed
 from gateway.problems import invalid
 from gateway.state import Gateway
+from handlers.asset.kinds import admit
 from handlers.asset.rules import blob_key
 from infra.breaker import DependencyUnavailable
-from infra.media import HEAD_BYTES, Sniffed, sniff
+from infra.media import HEAD_BYTES, Sniffed
 from infra.object_store import ObjectTooLarge, StoreFull, Written
 
 CHUNK = 256 * 1024
@@ -77,7 +78,7 @@ async def receive(
             break
     if not head:
         raise UploadEmpty()
-    found = sniff(bytes(head), filename)
+    found = admit(bytes(head), filename, forbidden=gateway.settings.assets.forbidden)
 
     async def whole() -> AsyncIterator[bytes]:
         yield bytes(head)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
 )
 from contracts.asset.errors.uploads import (
     StorageFull,
+    TypeForbidden,
     UploadCut,
     UploadEmpty,
     UploadMalformed,
@@ -21,6 +27,10 @@ from contracts.asset.errors.uploads import (
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetNotFound",
     "BytesMissing",
     "FileNotFound",
@@ -30,7 +40,9 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
     "StorageFull",
+    "TypeForbidden",
     "UploadCut",
     "UploadEmpty",
     "UploadMalformed",

@@ -33,3 +33,9 @@ class StorageFull(DomainError):
     code = "asset.storage_full"
     kind = ErrorKind.UNAVAILABLE
     title = "The object store has no room left"
+
+
+class TypeForbidden(DomainError):
+    code = "asset.type_forbidden"
+    kind = ErrorKind.UNSUPPORTED
+    title = "Files of this kind are not taken"
