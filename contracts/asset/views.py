@@ -58,3 +58,14 @@ class AssetView(View):
     versions: int = Field(1, ge=1, description="How many versions there are.")
     created_at: Instant
     revision: Revision
+
+
+class UsageView(View):
+    """What an organization stores."""
+
+    bytes: int = Field(
+        description="Equal contents count once; the trash and older versions count too."
+    )
+    quota: int | None = Field(None, description="How many it may store; null is no limit.")
+    assets: int = Field(description="How many assets there are.")
+    uploads: int = Field(0, description="How many uploads are under way; their bytes are held.")

@@ -18,6 +18,7 @@ from contracts.asset.errors.processing import (
     InspectionTimeout,
 )
 from contracts.asset.errors.uploads import (
+    QuotaExceeded,
     StorageFull,
     TypeForbidden,
     UploadCut,
@@ -41,6 +42,7 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "InspectionTimeout",
+    "QuotaExceeded",
     "StorageFull",
     "TypeForbidden",
     "UploadCut",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from contracts import sealed
-from handlers.asset.queries import _signers, use_signer
+from handlers.asset.queries import use_signer
+from handlers.asset.queries.views import _signers
 from handlers.asset.worker import REACTIONS, commands_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.object_store.local import LocalStore
