@@ -10,10 +10,13 @@ EMBEDDED = re.compile(
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))?", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9 _-]")
-_AT_RULE = re.compile(r"@\s*(?:import|namespace|charset|document|-moz-document)[^;{}]*;?", re.I)
+_AT_RULE = re.compile(
+    r"@(?!(?:-\w+-)?(?:media|keyframes|supports|font-face|layer|container)\b)[^;{}]*;?", re.I
+)
 _URL = re.compile(r"url\(([^)]*)\)?", re.IGNORECASE)
 _LOADING = re.compile(
-    r"(?:-\w+-)?(?:image-set|cross-fade|image|src|expression|element|paint|attr)\s*\(", re.I
+    r"(?:-\w+-)?(?:image-set|cross-fade|image|src|expression|element|paint|attr)\s*\([^;{}]*",
+    re.I,
 )
 _NEVER = re.compile(
     r"@\s*import|javascript\s*:|vbscript\s*:|data\s*:\s*text|behaviou?r\s*:|-moz-binding", re.I
@@ -26,7 +29,7 @@ def closed_css(css: str) -> str:
     css = _ESCAPE.sub(_unescaped, css)
     css = css.replace("/*", " ").replace("*/", " ").replace("<", "").replace("\x00", "")
     css = _AT_RULE.sub(" ", css)
-    css = _LOADING.sub("none(", css)
+    css = _LOADING.sub("none", css)
     css = _URL.sub(lambda found: found[0] if inside(found[1].strip("\"' \t\r\n")) else "none", css)
     return "" if _NEVER.search(css) else css
 
