@@ -15,6 +15,7 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
+from gateway.serving.pictures import Pictures
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
 from handlers.domain import Context
@@ -45,6 +46,7 @@ class Gateway:
     idempotency: Idempotency
     store: ObjectStore
     signer: FileSigner
+    pictures: Pictures
     tickets: TicketStore
     committer: Committer
     """Of events that producers send: commands are carried out by workers alone."""
@@ -89,6 +91,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 ),
                 store=store,
                 signer=file_signer(settings),
+                pictures=Pictures(
+                    store,
+                    context.publisher,
+                    replies,
+                    pause=settings.files.transform_pause,
+                    wait=settings.gateway.reply_timeout,
+                ),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
                 committer=committer,
             )

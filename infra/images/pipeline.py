@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 import infra
+from infra.images.geometry import Wanted
 from infra.images.results import ImageRejected, Limits, Rendered, from_wire
 from infra.settings import AssetSettings
 
@@ -63,11 +64,25 @@ class ImagePipeline:
         fault, OSError when a file cannot be read or written, asyncio.CancelledError at
         once: the process is ended then, as after a timeout.
         """
+        answer = await self._ask(source, into)
+        return from_wire(answer["rendered"])
+
+    async def transform(self, source: Path, into: Path, wanted: Wanted) -> str:
+        """Write one picture made of ``source`` to the file ``into``; its format.
+
+        The same bytes give the same picture. Raises as ``render`` does.
+        """
+        answer = await self._ask(source, into, wanted=asdict(wanted))
+        made: str = answer["made"]
+        return made
+
+    async def _ask(self, source: Path, into: Path, **more: Any) -> dict[str, Any]:
         here = await asyncio.to_thread(Path.cwd)
         request = {
             "source": str(here / source),
             "into": str(here / into),
             "limits": self._limits,
+            **more,
         }
         worker = await self._idle.get()
         try:
@@ -80,7 +95,7 @@ class ImagePipeline:
             raise OSError(*answer["os_error"])
         if "error" in answer:
             raise RuntimeError(f"rendering failed:\n{answer['error']}")
-        return from_wire(answer["rendered"])
+        return answer
 
     async def _answer(self, worker: _Worker, request: dict[str, Any]) -> dict[str, Any]:
         # A second try in a fresh process: the first may have been ended for the memory

@@ -19,8 +19,10 @@ from typing import Any
 
 import pyvips
 
+from infra.images.geometry import Wanted
 from infra.images.render import render
 from infra.images.results import ImageRejected, Limits, to_wire
+from infra.images.transform import transform
 
 
 def main() -> None:
@@ -40,7 +42,10 @@ def main() -> None:
 def _handled(request: dict[str, Any]) -> dict[str, Any]:
     try:
         limits = Limits(**request["limits"])
-        rendered = render(Path(request["source"]), Path(request["into"]), limits)
+        source, into = Path(request["source"]), Path(request["into"])
+        if "wanted" in request:
+            return {"made": transform(source, into, limits, Wanted(**request["wanted"]))}
+        rendered = render(source, into, limits)
     except ImageRejected as rejected:
         return {"rejected": [rejected.code, rejected.detail]}
     except (MemoryError, RecursionError):

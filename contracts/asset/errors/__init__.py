@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
+from contracts.asset.errors.files import (
+    FileChanged,
+    FileNotFound,
+    FileUrlExpired,
+    FileUrlInvalid,
+    RangeOutside,
+)
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
     BytesMissing,
@@ -11,6 +17,12 @@ from contracts.asset.errors.processing import (
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+)
+from contracts.asset.errors.transforms import (
+    AssetNotReady,
+    TransformImpossible,
+    TransformInvalid,
+    TransformLater,
 )
 from contracts.asset.errors.uploads import (
     StorageFull,
@@ -22,15 +34,22 @@ from contracts.asset.errors.uploads import (
 
 __all__ = [
     "AssetNotFound",
+    "AssetNotReady",
     "BytesMissing",
+    "FileChanged",
     "FileNotFound",
+    "FileUrlExpired",
     "FileUrlInvalid",
     "ImageCorrupt",
     "ImageFailed",
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "RangeOutside",
     "StorageFull",
+    "TransformImpossible",
+    "TransformInvalid",
+    "TransformLater",
     "UploadCut",
     "UploadEmpty",
     "UploadMalformed",

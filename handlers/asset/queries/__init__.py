@@ -8,6 +8,7 @@ from handlers.asset.queries.assets import (
     get_asset_status,
     list_assets,
 )
+from handlers.asset.queries.transforms import get_transform
 from handlers.asset.queries.views import asset_view, use_signer
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "find_project_of_asset",
     "get_asset",
     "get_asset_status",
+    "get_transform",
     "list_assets",
     "use_signer",
 ]
