@@ -62,7 +62,7 @@ class FileSigner:
         query = {**parameters, "expires": str(expires)}
         query["sig"] = signature(self.keys[0], purpose, key, query)
         # Not "+" for a blank: a CDN that writes the query anew may take it for a plus sign.
-        shown = urlencode(query, quote_via=quote, safe="/")
+        shown = urlencode(query, quote_via=quote, safe="")
         return Signed(f"{self.base}{PATHS[purpose]}{quote(key)}?{shown}", expires)
 
     def check(self, purpose: Purpose, key: str, query: Mapping[str, str]) -> int:

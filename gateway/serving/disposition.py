@@ -34,10 +34,12 @@ def safe_name(name: str) -> str:
     """A file's name without folders, control characters and what turns the direction of text
     (``gpj.exe`` is not to look like ``exe.jpg``), of 255 bytes at most, its extension kept."""
     clean = unicodedata.normalize("NFC", name.translate(_SEPARATORS))
-    clean = "".join(each for each in clean if unicodedata.category(each)[0] != "C").strip(" .")
-    stem, dot, extension = clean.rpartition(".")
-    if not dot or len(extension.encode()) > 20:
+    clean = "".join(each for each in clean if unicodedata.category(each)[0] != "C").strip()
+    if clean in (".", ".."):
+        return "file"
+    stem, _, extension = clean.rpartition(".")
+    if not extension or len(extension.encode()) > 20:
         stem, extension = clean, ""
-    room = _BYTES - len((dot + extension if extension else "").encode())
+    room = _BYTES - len(f".{extension}".encode() if extension else b"")
     cut = stem.encode()[:room].decode(errors="ignore")
     return (f"{cut}.{extension}" if extension else cut) or "file"
