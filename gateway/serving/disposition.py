@@ -37,8 +37,8 @@ def safe_name(name: str) -> str:
     clean = "".join(each for each in clean if unicodedata.category(each)[0] != "C").strip()
     if clean in (".", ".."):
         return "file"
-    stem, _, extension = clean.rpartition(".")
-    if not extension or len(extension.encode()) > 20:
+    stem, dot, extension = clean.rpartition(".")
+    if not dot or not extension or len(extension.encode()) > 20:
         stem, extension = clean, ""
     room = _BYTES - len(f".{extension}".encode() if extension else b"")
     cut = stem.encode()[:room].decode(errors="ignore")

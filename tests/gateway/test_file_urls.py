@@ -279,6 +279,9 @@ NAMES = {
     "é" * 200 + ".jpeg": "é" * 125 + ".jpeg",
     "x." + "y" * 300: "x." + "y" * 253,
     ".htaccess": ".htaccess",
+    "untitled": "untitled",
+    "...": "...",
+    "n" * 300: "n" * 255,
 }
 
 
