@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from contracts.asset.commands import (
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
+    RenderTransform,
     SweepBlob,
     SweepParts,
     SweepStore,
@@ -27,15 +29,25 @@ from contracts.asset.commands import (
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Leftovers, Presigned, Processing
+from handlers.asset.handlers import (
+    Blobs,
+    Inspecting,
+    Leftovers,
+    Presigned,
+    Processing,
+    Transforms,
+)
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import presigned_grace
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
+from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
 from infra.quota_ledger import Ledger
+from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
+from infra.settings import AssetSettings, Settings
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -43,9 +55,12 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
-def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command], Handler]:
+def commands_of(
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings
+) -> dict[type[Command], Handler]:
     """Command → handler."""
-    processing, blobs = Processing(store, images), Blobs(store)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    processing, blobs = Processing(store, images, inspecting), Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
@@ -73,43 +88,69 @@ def leftover_commands(leftovers: Leftovers) -> dict[type[Command], Handler]:
     return {SweepStore: leftovers.sweep_store, SweepParts: leftovers.sweep_parts}
 
 
+def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
+    """Command → handler, of pictures that somebody waits for."""
+    return {RenderTransform: transforms.render_transform}
+
+
+def picture_pipeline(settings: Settings) -> ImagePipeline:
+    """Processes of their own for them, so that they wait behind no processing of uploads."""
+    files = settings.files
+    return ImagePipeline(
+        settings.assets.model_copy(
+            update={
+                "image_workers": files.transform_workers,
+                "image_timeout": files.transform_timeout,
+            }
+        )
+    )
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
-    images = ImagePipeline(settings.assets)
-    ledger = Ledger(context.redis) if settings.uploads.quota else None
-    presigned = Presigned(store, ledger, grace=presigned_grace(settings.uploads.expire))
-    expire = settings.uploads.expire
+    uploads, expire = settings.uploads, settings.uploads.expire
+    presigned = Presigned(
+        store,
+        Ledger(context.redis) if uploads.quota else None,
+        grace=presigned_grace(expire),
+        forbidden=tuple(settings.assets.forbidden),
+    )
     leftovers = Leftovers(
         store,
         context.redis,
-        orphaned=timedelta(seconds=max(settings.uploads.orphan_age, expire + INBOX_DAYS * 86400)),
+        orphaned=timedelta(seconds=max(uploads.orphan_age, expire + INBOX_DAYS * 86400)),
         abandoned=timedelta(seconds=expire, days=1),
     )
+
+    images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
+    notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
+    transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
     use_signer(file_signer(settings))
     await store.start()
-    await images.start()
+    await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
             commands={
-                **commands_of(store, images),
                 **presigned_commands(presigned),
                 **leftover_commands(leftovers),
+                **commands_of(store, images, settings.assets),
+                **picture_commands(transforms),
             },
             reactions=REACTIONS,
             checks={"object_store": store.check},
             clocks=(
                 Clock(
                     "asset.presigned",
-                    every=min(60.0, settings.uploads.expire / 4),
+                    every=min(60.0, expire / 4),
                     due=presigned.due,
                 ),
-                Clock("asset.leftovers", every=settings.uploads.sweep_every, due=leftovers.due),
+                Clock("asset.leftovers", every=uploads.sweep_every, due=leftovers.due),
             ),
         )
     finally:
-        await images.close()
+        await asyncio.gather(images.close(), pictures.close())
         await store.close()

@@ -13,6 +13,7 @@ from contracts.asset.commands.presigned import (
     UploadedPart,
 )
 from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ProcessAsset",
     "PurgeAssets",
     "RegisterAsset",
+    "RenderTransform",
     "SweepBlob",
     "SweepParts",
     "SweepStore",

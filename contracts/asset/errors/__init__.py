@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
+from contracts.asset.errors.files import (
+    FileChanged,
+    FileNotFound,
+    FileUrlExpired,
+    FileUrlInvalid,
+    RangeOutside,
+)
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.presigned import (
     PresignedIncomplete,
@@ -11,16 +17,28 @@ from contracts.asset.errors.presigned import (
     PresignUnavailable,
 )
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
+)
+from contracts.asset.errors.transforms import (
+    AssetNotReady,
+    TransformImpossible,
+    TransformInvalid,
+    TransformLater,
 )
 from contracts.asset.errors.uploads import (
     QuotaExceeded,
     StorageFull,
+    TypeForbidden,
     UploadCut,
     UploadEmpty,
     UploadMalformed,
@@ -28,21 +46,34 @@ from contracts.asset.errors.uploads import (
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetNotFound",
+    "AssetNotReady",
     "BytesMissing",
+    "FileChanged",
     "FileNotFound",
+    "FileUrlExpired",
     "FileUrlInvalid",
     "ImageCorrupt",
     "ImageFailed",
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
     "PresignUnavailable",
     "PresignedIncomplete",
     "PresignedMismatch",
     "PresignedNotFound",
     "QuotaExceeded",
+    "RangeOutside",
     "StorageFull",
+    "TransformImpossible",
+    "TransformInvalid",
+    "TransformLater",
+    "TypeForbidden",
     "UploadCut",
     "UploadEmpty",
     "UploadMalformed",

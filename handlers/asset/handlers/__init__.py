@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.leftovers import Leftovers
 from handlers.asset.handlers.library import (
     delete_asset,
@@ -13,12 +14,15 @@ from handlers.asset.handlers.library import (
 from handlers.asset.handlers.presigned import Presigned
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.transforms import Transforms
 
 __all__ = [
     "Blobs",
+    "Inspecting",
     "Leftovers",
     "Presigned",
     "Processing",
+    "Transforms",
     "delete_asset",
     "detach_project",
     "purge_assets",

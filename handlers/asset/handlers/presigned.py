@@ -7,10 +7,7 @@ the next attempt.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,28 +18,23 @@ from contracts.asset.commands import (
     CompleteUpload,
     ExpireUpload,
     PresignUpload,
-    RegisterAsset,
-    UploadedPart,
 )
 from contracts.asset.errors import (
     AssetNotFound,
-    PresignedIncomplete,
-    PresignedMismatch,
     PresignedNotFound,
-    PresignUnavailable,
 )
 from contracts.asset.views import AssetView, PresignedUploadView
 from contracts.base import Command
 from contracts.errors import DomainError
-from contracts.types import new_id, now
+from contracts.types import now
 from handlers.asset.documents import Asset, Blob, PresignedUpload
 from handlers.asset.handlers.patience import patient
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.verifying import direct_of, verified
 from handlers.asset.queries import asset_view, get_presigned
 from handlers.asset.queries.presigned import presigned_view
-from handlers.asset.rules import blob_key, clean_name, incoming_key, part_sizes, taken_for
-from infra.media import HEAD_BYTES, sniff
-from infra.object_store import DirectUploads, ObjectNotFound, ObjectStore, ObjectTooLarge, Part
+from handlers.asset.rules import blob_key, incoming_key
+from infra.object_store import ObjectStore
 from infra.quota_ledger import Ledger
 
 REGISTERED_WITHIN = 3600.0
@@ -59,6 +51,8 @@ class Presigned:
     """None where there is no quota."""
     grace: float
     """Seconds that an upload may still be completed after its URLs have expired."""
+    forbidden: tuple[str, ...] = ()
+    """Kinds that are not taken; see AssetSettings."""
 
     async def presign_upload(self, command: PresignUpload, uow: UnitOfWork) -> PresignedUploadView:
         assert command.upload_id is not None
@@ -89,11 +83,12 @@ class Presigned:
         if upload.status == "completed":
             return await _made_before(upload)
         if upload.status == "refused":
-            raise PresignedMismatch(upload.refusal)
+            raise DomainError.all()[upload.refused_as](upload.refusal)
         async with patient():
-            found = await verified(self.store, upload, command.parts)
-        if isinstance(found, PresignedMismatch):
-            upload.status, upload.refusal = "refused", found.detail
+            found = await verified(self.store, upload, command.parts, self.forbidden)
+        if isinstance(found, DomainError):
+            upload.status, upload.refused_as = "refused", found.code
+            upload.refusal = found.detail
             uow.save(upload)
             self._clear(upload, uow)
             return found

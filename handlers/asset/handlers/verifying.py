@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+from contracts.asset.commands import RegisterAsset, UploadedPart
+from contracts.asset.errors import (
+    PresignedIncomplete,
+    PresignedMismatch,
+    PresignUnavailable,
+    TypeForbidden,
+)
+from contracts.types import new_id
+from handlers.asset.documents import PresignedUpload
+from handlers.asset.kinds import admit
+from handlers.asset.rules import blob_key, clean_name, incoming_key, part_sizes, taken_for
+from infra.media import HEAD_BYTES
+from infra.object_store import DirectUploads, ObjectNotFound, ObjectStore, ObjectTooLarge, Part
+
 UNKNOWN = "application/octet-stream"
 """The store's own type of bytes nobody has looked into; they are served with what they are."""
 
 
 async def verified(
     store: ObjectStore,
-    upload: PresignedUpload, named: tuple[UploadedPart, ...] | None
-) -> RegisterAsset | PresignedMismatch:
-    """The command that registers the bytes, which lie in their place then and are whole."""
+    upload: PresignedUpload,
+    named: tuple[UploadedPart, ...] | None,
+    forbidden: Sequence[str],
+) -> RegisterAsset | PresignedMismatch | TypeForbidden:
+    """The command that registers the bytes, which lie in their place then and are whole.
+
+    Or why there will be none; then they are gone. Raises PresignedIncomplete while there are
+    not all of them.
+    """
     org, blob = upload.organization_id, upload.blob_id
     try:
         if upload.multipart_id is not None:
-            await _assemble(upload, upload.multipart_id, blob_key(org, blob), named)
-            looked = await _read(blob_key(org, blob))
+            await _assemble(store, upload, upload.multipart_id, blob_key(org, blob), named)
+            looked = await _read(store, blob_key(org, blob))
         else:
             # Its URL is still good: of two attempts at once each keeps what it has read.
             blob = new_id("blb")
-            looked = await _take(blob_key(org, blob), upload)
+            looked = await _take(store, blob_key(org, blob), upload)
     except ObjectNotFound:
         raise PresignedIncomplete("No bytes have been put there yet.") from None
-    refusal = _refusal(upload, looked)
+    refusal: PresignedMismatch | TypeForbidden | None = _refusal(upload, looked)
+    if refusal is None:
+        try:
+            found = admit(looked.head, upload.filename, forbidden=forbidden)
+        except TypeForbidden as error:
+            refusal = error
     if refusal is not None:
         await store.delete([blob_key(org, blob)])
         return refusal
-    found = sniff(looked.head, upload.filename)
     return RegisterAsset(
         blob_id=blob,
         name=clean_name(upload.filename),
@@ -38,8 +67,9 @@ async def verified(
         tags=tuple(upload.tags),
     )
 
+
 async def _assemble(
-    self,
+    store: ObjectStore,
     upload: PresignedUpload,
     id: str,
     key: str,
@@ -47,33 +77,32 @@ async def _assemble(
 ) -> None:
     """Make one object of the parts. Raises PresignedIncomplete while that cannot be."""
     try:
-        arrived = await _direct.parts(key, id)
+        arrived = await direct_of(store).parts(key, id)
     except ObjectNotFound:
         return  # an attempt before this one has done it
     _check_parts(arrived, part_sizes(upload.bytes, upload.part_bytes), named)
     try:
-        await _direct.assemble(key, id, arrived)
+        await direct_of(store).assemble(key, id, arrived)
     except ObjectNotFound:
         return
 
-async def _take(key: str, upload: PresignedUpload) -> Looked:
+
+async def _take(store: ObjectStore, key: str, upload: PresignedUpload) -> Looked:
     """Copy what has come in to where it stays, looking at what is copied."""
     came = incoming_key(upload.organization_id, upload.id)
     looked = Looked()
     async with store.read(came) as chunks:
         with suppress(ObjectTooLarge):
-            await store.write(
-                key, looked.through(chunks), media_type=UNKNOWN, limit=upload.bytes
-            )
+            await store.write(key, looked.through(chunks), media_type=UNKNOWN, limit=upload.bytes)
     return looked
 
-async def _read(key: str) -> Looked:
+
+async def _read(store: ObjectStore, key: str) -> Looked:
     looked = Looked()
     async with store.read(key) as chunks:
         async for _ in looked.through(chunks):
             pass
     return looked
-
 
 
 class Looked:
@@ -137,11 +166,9 @@ def _check_parts(
             raise PresignedIncomplete(f"Part {one.number} has arrived with another ETag.")
 
 
-
-    @property
-    def _direct(self) -> DirectUploads:
-        direct = self.store.direct()
-        if direct is None:
-            raise PresignUnavailable()
-        return direct
-
+def direct_of(store: ObjectStore) -> DirectUploads:
+    """What takes such uploads. Raises PresignUnavailable where nothing does."""
+    direct = store.direct()
+    if direct is None:
+        raise PresignUnavailable()
+    return direct

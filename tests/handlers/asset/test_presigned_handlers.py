@@ -25,7 +25,7 @@ from handlers.asset.worker import commands_of, leftover_commands, presigned_comm
 from infra.breaker import Breakers
 from infra.object_store.s3 import S3Store
 from infra.quota_ledger import Ledger
-from infra.settings import MIB, BreakerSettings, StoreSettings
+from infra.settings import MIB, AssetSettings, BreakerSettings, StoreSettings
 from tests.bus.desk import Desk, desk
 from tests.infra.s3_servers import moto_server
 
@@ -116,7 +116,10 @@ async def bench(s3_url: str, library: Any, mongo_url: str, redis_url: str) -> As
         await store.start()
         ledger = Ledger(library.redis)
         presigned = Presigned(store, ledger, grace=GRACE)
-        table = {**commands_of(store, library.images), **presigned_commands(presigned)}  # type: ignore[arg-type]
+        table = {
+            **commands_of(store, library.images, AssetSettings()),
+            **presigned_commands(presigned),
+        }  # type: ignore[arg-type]
         async with desk(
             "asset",
             table,  # type: ignore[arg-type]
@@ -221,7 +224,12 @@ async def test_the_quota_holds_what_is_verified_until_it_is_counted(bench: Store
 async def test_parts_that_nobody_goes_on_with_are_aborted(bench: Store) -> None:
     under_way = await bench.begin(LARGE)
     abandoned = blob_key(ORG, new_id("blb"))
-    await bench.store.direct().begin(abandoned)
+    direct = bench.store.direct()
+    id = await direct.begin(abandoned)
+    # When it was begun, this server does not tell; when a part came, it does.
+    [target] = await direct.part_targets(abandoned, id, [5], 60)
+    async with aiohttp.ClientSession() as http, http.put(target.url, data=b"12345") as put:
+        assert put.status == 200
     elsewhere = await bench.s3.create_multipart_upload(Bucket=bench.bucket, Key="others/x")
     assert elsewhere["UploadId"]
     kept = blob_key(ORG, under_way.blob_id)
