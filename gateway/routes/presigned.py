@@ -6,7 +6,7 @@ from contracts.asset.commands import AbortUpload, CompleteUpload, PresignUpload
 from contracts.asset.views import AssetView, PresignedUploadView
 from contracts.permissions import Permission
 from gateway.table import Route, command, custom
-from gateway.uploading.presigned import get_presigned_upload, presign
+from gateway.uploading.presigned import complete, get_presigned_upload, presign
 from handlers.corp.queries import get_open_project
 
 ORG = "/v1/orgs/{org}"
@@ -30,6 +30,7 @@ PRESIGNED_UPLOADS: list[Route] = [
         allow=Permission.ASSET_WRITE,
         answers=AssetView,
         location=ORG + "/assets/{id}",
+        carry=complete,
     ),
     custom(
         "GET",
