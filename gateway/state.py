@@ -15,6 +15,7 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
+from gateway.uploading.resumable import Resumables
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
 from handlers.domain import Context
@@ -44,6 +45,7 @@ class Gateway:
     rates: Rates
     idempotency: Idempotency
     store: ObjectStore
+    resumables: Resumables
     signer: FileSigner
     tickets: TicketStore
     committer: Committer
@@ -88,6 +90,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                     patience=settings.gateway.reply_timeout + 2,
                 ),
                 store=store,
+                resumables=Resumables(store, context.redis, settings),
                 signer=file_signer(settings),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
                 committer=committer,

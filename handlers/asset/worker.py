@@ -13,17 +13,20 @@ from contracts.asset.commands import (
     PurgeAssets,
     RegisterAsset,
     SweepBlob,
+    SweepUpload,
     UpdateAsset,
 )
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Processing
+from handlers.asset.handlers import Blobs, Processing, Uploads
 from handlers.asset.queries import use_signer
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer
+from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -31,13 +34,16 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
-def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command], Handler]:
+def commands_of(
+    store: ObjectStore, images: ImagePipeline, uploads: Uploads
+) -> dict[type[Command], Handler]:
     """Command → handler."""
     processing, blobs = Processing(store, images), Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
@@ -51,15 +57,18 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
     images = ImagePipeline(settings.assets)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     await store.start()
     await images.start()
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images),
+            commands=commands_of(store, images, uploads),
             reactions=REACTIONS,
             checks={"object_store": store.check},
+            clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
         )
     finally:
         await images.close()

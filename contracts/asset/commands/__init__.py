@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.processing import ProcessAsset
-from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
+from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
 __all__ = [
     "DeleteAsset",
@@ -13,5 +13,6 @@ __all__ = [
     "PurgeAssets",
     "RegisterAsset",
     "SweepBlob",
+    "SweepUpload",
     "UpdateAsset",
 ]

@@ -14,9 +14,17 @@ from contracts.asset.errors.processing import (
 )
 from contracts.asset.errors.uploads import (
     StorageFull,
+    TusVersionUnsupported,
+    UploadChecksumWrong,
     UploadCut,
     UploadEmpty,
+    UploadExpired,
+    UploadHeaderInvalid,
+    UploadLocked,
     UploadMalformed,
+    UploadNotFound,
+    UploadOffsetWrong,
+    UploadsTooMany,
     UploadTooLarge,
 )
 
@@ -31,8 +39,16 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "StorageFull",
+    "TusVersionUnsupported",
+    "UploadChecksumWrong",
     "UploadCut",
     "UploadEmpty",
+    "UploadExpired",
+    "UploadHeaderInvalid",
+    "UploadLocked",
     "UploadMalformed",
+    "UploadNotFound",
+    "UploadOffsetWrong",
     "UploadTooLarge",
+    "UploadsTooMany",
 ]

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from bus.broker import connect
 from contracts import sealed
+from handlers.asset.handlers import Uploads
 from handlers.asset.queries import _signers, use_signer
 from handlers.asset.worker import REACTIONS, commands_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.object_store.local import LocalStore
 from infra.signing import FileSigner
+from infra.staged_uploads import StagedUploads
 from tests.bus.desk import Desk, desk
 
 
@@ -51,6 +55,7 @@ class Library(Desk):
 
     store: LocalStore
     images: Images
+    uploads: Uploads
 
     async def stored(self) -> list[str]:
         return [stat.key async for stat in self.store.list("")]
@@ -67,7 +72,9 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
-    table = {**commands_of(store, images), **REACTIONS}  # type: ignore[arg-type]
+    redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
+    uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
+    table = {**commands_of(store, images, uploads), **REACTIONS}  # type: ignore[arg-type]
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,
@@ -78,6 +85,8 @@ async def library(
             made.handling,
             store,
             images,
+            uploads,
         )
+    await redis.aclose()
     await store.close()
     _signers[:] = before
