@@ -15,19 +15,23 @@ from contracts.asset.commands import (
     RegisterAsset,
     RenderTransform,
     SweepBlob,
+    SweepUpload,
     UpdateAsset,
 )
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Processing, Transforms
+from handlers.asset.handlers import Blobs, Inspecting, Processing, Transforms, Uploads
 from handlers.asset.queries import use_signer
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
+from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
-from infra.settings import Settings
+from infra.settings import AssetSettings, Settings
+from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -35,13 +39,17 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
-def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command], Handler]:
+def commands_of(
+    store: ObjectStore, images: ImagePipeline, uploads: Uploads, settings: AssetSettings
+) -> dict[type[Command], Handler]:
     """Command → handler."""
-    processing, blobs = Processing(store, images), Blobs(store)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    processing, blobs = Processing(store, images, inspecting), Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
@@ -75,15 +83,21 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
     notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
     transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
-            commands={**commands_of(store, images), **picture_commands(transforms)},
+            commands={
+                **commands_of(store, images, uploads, settings.assets),
+                **picture_commands(transforms),
+            },
             reactions=REACTIONS,
             checks={"object_store": store.check},
+            clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
         )
     finally:
         await asyncio.gather(images.close(), pictures.close())

@@ -39,7 +39,7 @@ def transform(source: Path, into: Path, limits: Limits, wanted: Wanted) -> str:
         picture = _cut(picture, image, scaled, wanted)
         format_, data = _encoded(picture, wanted, image.frames)
     except pyvips.Error as error:
-        raise rejection(error, image.media_type) from None
+        raise rejection(error, image) from None
     into.write_bytes(data)
     return format_
 

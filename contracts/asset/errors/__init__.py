@@ -11,12 +11,17 @@ from contracts.asset.errors.files import (
 )
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
 )
 from contracts.asset.errors.transforms import (
     AssetNotReady,
@@ -25,14 +30,28 @@ from contracts.asset.errors.transforms import (
     TransformLater,
 )
 from contracts.asset.errors.uploads import (
+    QuotaExceeded,
     StorageFull,
+    TusVersionUnsupported,
+    TypeForbidden,
+    UploadChecksumWrong,
     UploadCut,
     UploadEmpty,
+    UploadExpired,
+    UploadHeaderInvalid,
+    UploadLocked,
     UploadMalformed,
+    UploadNotFound,
+    UploadOffsetWrong,
+    UploadsTooMany,
     UploadTooLarge,
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetNotFound",
     "AssetNotReady",
     "BytesMissing",
@@ -45,13 +64,24 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
+    "QuotaExceeded",
     "RangeOutside",
     "StorageFull",
     "TransformImpossible",
     "TransformInvalid",
     "TransformLater",
+    "TusVersionUnsupported",
+    "TypeForbidden",
+    "UploadChecksumWrong",
     "UploadCut",
     "UploadEmpty",
+    "UploadExpired",
+    "UploadHeaderInvalid",
+    "UploadLocked",
     "UploadMalformed",
+    "UploadNotFound",
+    "UploadOffsetWrong",
     "UploadTooLarge",
+    "UploadsTooMany",
 ]

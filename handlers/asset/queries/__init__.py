@@ -8,6 +8,11 @@ from handlers.asset.queries.assets import (
     get_asset_status,
     list_assets,
 )
+from handlers.asset.queries.storage import (
+    get_asset_count,
+    get_stored_bytes,
+    list_stored_contents,
+)
 from handlers.asset.queries.transforms import get_transform
 from handlers.asset.queries.views import asset_view, use_signer
 
@@ -15,8 +20,11 @@ __all__ = [
     "asset_view",
     "find_project_of_asset",
     "get_asset",
+    "get_asset_count",
     "get_asset_status",
+    "get_stored_bytes",
     "get_transform",
     "list_assets",
+    "list_stored_contents",
     "use_signer",
 ]
