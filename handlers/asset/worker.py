@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,20 +13,22 @@ from contracts.asset.commands import (
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
+    RenderTransform,
     SweepBlob,
     UpdateAsset,
 )
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Inspecting, Processing
+from handlers.asset.handlers import Blobs, Inspecting, Processing, Transforms
 from handlers.asset.queries import use_signer
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
+from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
-from infra.settings import AssetSettings
+from infra.settings import AssetSettings, Settings
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -50,22 +53,45 @@ def commands_of(
     }
 
 
+def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
+    """Command → handler, of pictures that somebody waits for."""
+    return {RenderTransform: transforms.render_transform}
+
+
+def picture_pipeline(settings: Settings) -> ImagePipeline:
+    """Processes of their own for them, so that they wait behind no processing of uploads."""
+    files = settings.files
+    return ImagePipeline(
+        settings.assets.model_copy(
+            update={
+                "image_workers": files.transform_workers,
+                "image_timeout": files.transform_timeout,
+            }
+        )
+    )
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
-    images = ImagePipeline(settings.assets)
+    images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
+    notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
+    transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
     use_signer(file_signer(settings))
     await store.start()
-    await images.start()
+    await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images, settings.assets),
+            commands={
+                **commands_of(store, images, settings.assets),
+                **picture_commands(transforms),
+            },
             reactions=REACTIONS,
             checks={"object_store": store.check},
         )
     finally:
-        await images.close()
+        await asyncio.gather(images.close(), pictures.close())
         await store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "ProcessAsset",
     "PurgeAssets",
     "RegisterAsset",
+    "RenderTransform",
     "SweepBlob",
     "UpdateAsset",
 ]

@@ -12,11 +12,13 @@ from handlers.asset.handlers.library import (
 )
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.transforms import Transforms
 
 __all__ = [
     "Blobs",
     "Inspecting",
     "Processing",
+    "Transforms",
     "delete_asset",
     "detach_project",
     "purge_assets",
