@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ from prometheus_client import Counter, Histogram
 
 from contracts.asset.errors import UploadCut
 from contracts.errors import DomainError, ErrorKind
+from contracts.types import made_at, now
 
 Way = Literal["raw", "form", "tus", "presigned"]
 Outcome = Literal["stored", "queued", "refused", "cut", "unavailable", "failed"]
@@ -59,6 +60,13 @@ def measured(way: Way, *, ago: float = 0.0) -> Iterator[Measured]:
         upload.ended(_outcome(error))
         raise
     upload.ended(_answered(upload.status))
+
+
+def measured_since(way: Way, upload: str) -> AbstractContextManager[Measured]:
+    """The same of an upload that began when its id was made."""
+    with suppress(ValueError):
+        return measured(way, ago=max(0.0, (now() - made_at(upload)).total_seconds()))
+    return measured(way)
 
 
 def _answered(status: int) -> Outcome:

@@ -16,13 +16,13 @@ from contracts.asset.commands import CompleteUpload, PresignUpload
 from contracts.asset.errors import PresignUnavailable, UploadTooLarge
 from contracts.asset.views import PresignedPartView, PresignedUploadView
 from contracts.errors import DomainError
-from contracts.types import made_at, new_id, now
+from contracts.types import new_id, now
 from gateway.dispatch import carry_out, respond
 from gateway.errors import DependencyDown
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
 from gateway.table import Route
-from gateway.uploading.metrics import measured
+from gateway.uploading.metrics import measured_since
 from handlers.asset.documents import PresignedUpload
 from handlers.asset.queries import get_presigned
 from handlers.asset.queries.presigned import presigned_view
@@ -108,10 +108,7 @@ async def complete(
     print_of_request: tuple[bytes | str, ...],
 ) -> web.Response:
     """Let it be verified; measured from when its URLs were given out."""
-    ago = 0.0
-    with contextlib.suppress(ValueError):
-        ago = (now() - made_at(command.upload_id)).total_seconds()
-    with measured("presigned", ago=max(0.0, ago)) as upload:
+    with measured_since("presigned", command.upload_id) as upload:
         response = await carry_out(request, route, gateway, actor, command, print_of_request)
         upload.status = response.status
         if response.status == 201:

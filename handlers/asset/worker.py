@@ -24,6 +24,7 @@ from contracts.asset.commands import (
     SweepBlob,
     SweepParts,
     SweepStore,
+    SweepUpload,
     UpdateAsset,
 )
 from contracts.base import Command, Event
@@ -36,6 +37,7 @@ from handlers.asset.handlers import (
     Presigned,
     Processing,
     Transforms,
+    Uploads,
 )
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import presigned_grace
@@ -48,6 +50,7 @@ from infra.quota_ledger import Ledger
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
+from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -56,7 +59,7 @@ REACTIONS: dict[type[Event], Handler] = {
 
 
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings
+    store: ObjectStore, images: ImagePipeline, uploads: Uploads, settings: AssetSettings
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
@@ -65,6 +68,7 @@ def commands_of(
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
@@ -111,23 +115,23 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
-    uploads, expire = settings.uploads, settings.uploads.expire
+    expire, most = settings.uploads.expire, settings.uploads.open
     presigned = Presigned(
         store,
-        Ledger(context.redis) if uploads.quota else None,
+        Ledger(context.redis) if settings.uploads.quota else None,
         grace=presigned_grace(expire),
         forbidden=tuple(settings.assets.forbidden),
     )
     leftovers = Leftovers(
         store,
         context.redis,
-        orphaned=timedelta(seconds=max(uploads.orphan_age, expire + INBOX_DAYS * 86400)),
+        orphaned=timedelta(seconds=max(settings.uploads.orphan_age, expire + INBOX_DAYS * 86400)),
         abandoned=timedelta(seconds=expire, days=1),
     )
-
     images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
     notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
     transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
+    uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
@@ -137,18 +141,15 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             commands={
                 **presigned_commands(presigned),
                 **leftover_commands(leftovers),
-                **commands_of(store, images, settings.assets),
+                **commands_of(store, images, uploads, settings.assets),
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
             checks={"object_store": store.check},
             clocks=(
-                Clock(
-                    "asset.presigned",
-                    every=min(60.0, expire / 4),
-                    due=presigned.due,
-                ),
-                Clock("asset.leftovers", every=uploads.sweep_every, due=leftovers.due),
+                Clock("asset.presigned", min(60.0, expire / 4), presigned.due),
+                Clock("asset.leftovers", settings.uploads.sweep_every, leftovers.due),
+                Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
             ),
         )
     finally:

@@ -14,6 +14,7 @@ from infra.object_store.base import (
 )
 from infra.object_store.direct import DirectUploads, Multipart, Part, Target
 from infra.object_store.local import LocalStore
+from infra.object_store.staging import Appending, Staged, Staging, StagingBusy
 from infra.settings import StoreSettings
 
 
@@ -29,6 +30,7 @@ def open_store(settings: StoreSettings, breakers: Breakers, *, free_disk: int = 
 
 __all__ = [
     "READ_BYTES",
+    "Appending",
     "DirectUploads",
     "Multipart",
     "ObjectNotFound",
@@ -36,6 +38,9 @@ __all__ = [
     "ObjectStore",
     "ObjectTooLarge",
     "Part",
+    "Staged",
+    "Staging",
+    "StagingBusy",
     "StoreFull",
     "Target",
     "Written",

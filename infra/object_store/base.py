@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from infra.object_store.direct import DirectUploads
+from infra.object_store.staging import Staging
 
 READ_BYTES = 256 * 1024
 """Bytes a chunk of a read has at most."""
@@ -123,6 +124,10 @@ class ObjectStore(Protocol):
         """Uploads by presigned URLs, where the store can have them."""
         ...
 
+    def staging(self) -> Staging:
+        """Objects that arrive in pieces; usable while the store is started."""
+        ...
+
 
 def checked_key(key: str) -> str:
     """``key`` itself. Raises ValueError when it is not one."""
@@ -130,6 +135,13 @@ def checked_key(key: str) -> str:
     if len(key) > _KEY_BYTES or not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ValueError(f"not an object key: {key[:80]!r}")
     return key
+
+
+def checked_segment(text: str) -> str:
+    """``text`` itself. Raises ValueError when it is not one segment of a key."""
+    if "/" in text:
+        raise ValueError(f"not an object key: {text[:80]!r}")
+    return checked_key(text)
 
 
 def checked_prefix(prefix: str) -> str:

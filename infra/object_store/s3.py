@@ -27,6 +27,7 @@ from infra.object_store.local_files import in_thread, read_chunks
 from infra.object_store.s3_calls import Calls
 from infra.object_store.s3_direct import S3Direct
 from infra.object_store.s3_upload import Upload
+from infra.object_store.staged_s3 import S3Staging
 from infra.settings import StoreSettings
 
 _PARTS = 10_000
@@ -201,6 +202,9 @@ class S3Store:
         if self._direct is None:
             raise RuntimeError("the store is not started")
         return self._direct
+
+    def staging(self) -> S3Staging:
+        return S3Staging(lambda: self._started, self._settings)
 
     @property
     def _started(self) -> Calls:

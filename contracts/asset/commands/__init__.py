@@ -14,7 +14,7 @@ from contracts.asset.commands.presigned import (
 )
 from contracts.asset.commands.processing import ProcessAsset
 from contracts.asset.commands.transforms import RenderTransform
-from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
+from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
 __all__ = [
     "AbortUpload",
@@ -31,6 +31,7 @@ __all__ = [
     "SweepBlob",
     "SweepParts",
     "SweepStore",
+    "SweepUpload",
     "UpdateAsset",
     "UploadedPart",
 ]

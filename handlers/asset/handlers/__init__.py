@@ -15,6 +15,7 @@ from handlers.asset.handlers.presigned import Presigned
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
 from handlers.asset.handlers.transforms import Transforms
+from handlers.asset.handlers.uploads import Uploads
 
 __all__ = [
     "Blobs",
@@ -23,6 +24,7 @@ __all__ = [
     "Presigned",
     "Processing",
     "Transforms",
+    "Uploads",
     "delete_asset",
     "detach_project",
     "purge_assets",

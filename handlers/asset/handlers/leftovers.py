@@ -21,8 +21,9 @@ from contracts.base import Command
 from contracts.types import now
 from handlers.asset.documents import Blob, PresignedUpload
 from handlers.asset.handlers.patience import patient
-from handlers.asset.rules import ORGANIZATIONS, past, stored_as
+from handlers.asset.rules import ORGANIZATIONS, blob_key, past, stored_as
 from infra.object_store import DirectUploads, Multipart, ObjectStore
+from infra.staged_uploads import blob_of
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +94,7 @@ class Leftovers:
         taken = await self._named(ids, streams.dead("asset"))
         taken |= await self._named(ids, streams.commands("asset"))
         taken |= await self._named(ids, streams.commands("asset", "slow"))
+        taken |= {blob_of(id) async for _, id, _ in self.store.staging().list()}
         for field in ("_id", "blob_id"):
             found = PresignedUpload.get_pymongo_collection().find({field: {"$in": ids}}, {field: 1})
             taken |= {each[field] async for each in found}
@@ -132,8 +134,13 @@ class Leftovers:
                 {"multipart_id": {"$in": ids}}, {"multipart_id": 1}
             )
             taken = {each["multipart_id"] async for each in kept}
+            staged = {
+                blob_key(org, blob_of(id)) async for org, id, _ in self.store.staging().list()
+            }
             for each in old:
-                if each.id not in taken and not await _grows(direct, each, before):
+                if each.id in taken or each.key in staged:
+                    continue
+                if not await _grows(direct, each, before):
                     log.info("parts_aborted", key=each.key)
                     await direct.abort(each.key, each.id)
 

@@ -19,6 +19,7 @@ from contracts.types import new_id, now
 from handlers.asset.handlers import Leftovers, Presigned, leftovers
 from handlers.asset.rules import blob_key, incoming_key, past, rendition_key, stored_as
 from handlers.asset.worker import leftover_commands, presigned_commands
+from infra.staged_uploads import blob_of
 from tests.handlers.asset.conftest import Library
 
 ORG, OTHER = "org_01", "org_012"
@@ -130,6 +131,19 @@ async def test_bytes_of_a_presigned_upload_under_way_are_kept(walk: Walk) -> Non
     await walk.put(incoming_key(ORG, new_id("upl")))
     await walk.sweep()
     assert set(await walk.library.stored()) == kept
+
+
+async def test_bytes_of_a_resumable_upload_that_is_not_forgotten_are_kept(walk: Walk) -> None:
+    upload = new_id("upl")
+    key = blob_key(ORG, blob_of(upload))
+    await walk.store.staging().create(ORG, upload, key, {}, limit=10)
+    await walk.put(key)
+    await walk.sweep()
+    assert key in await walk.library.stored()
+    await walk.store.staging().remove(ORG, upload)
+    await walk.put(key)
+    await walk.sweep()
+    assert key not in await walk.library.stored()
 
 
 async def test_a_walk_goes_on_where_it_stopped_until_it_has_seen_all(
