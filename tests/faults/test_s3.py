@@ -175,28 +175,24 @@ async def test_a_picture_whose_bytes_come_cut_is_processed_all_the_same(
 
 @pytest.mark.parametrize("trouble", ["get", "put"])
 async def test_while_a_picture_cannot_be_processed_it_waits_and_is_not_ready(
-    studio: Studio, broken: FlakyS3, trouble: str
+    stack: RunningStack, studio: Studio, broken: FlakyS3, trouble: str
 ) -> None:
-    answer = await studio.upload(png(2), "a.png")
-    await studio.check(png(2))
-    broken.only, broken.refuse = trouble, FOR_GOOD
-    if trouble == "put":
-        assert (await studio.upload(png(3), "b.png")).status == 503
-        broken.refuse = 0
-        await studio.check(png(2))
-        return
-    seen = broken.seen["get"]
-    answer = await studio.upload(png(3), "b.png")
-    assert answer.status == 201, answer
+    """Its bytes cannot be read, or its renditions not be written."""
+    picture = png(2)
+    stack.process("worker-asset").signal(signal.SIGSTOP)
+    try:
+        assert (await studio.upload(picture, "a.png")).status == 202
+        broken.only, broken.refuse, seen = trouble, FOR_GOOD, broken.seen[trouble]
+    finally:
+        stack.process("worker-asset").signal(signal.SIGCONT)
 
     async def tried() -> Any:
-        return broken.seen["get"] >= seen + 6 or broken.seen["get"]
+        return broken.seen[trouble] >= seen + 6 or broken.seen[trouble]
 
     await until(tried, "the worker to have tried again and again")
-    shown = await studio.caller.send("GET", f"{studio.assets}/{answer.body['id']}")
-    assert shown.body["status"] == "processing"
+    assert [each["status"] for each in await studio.all()] == ["processing"]
     broken.refuse = 0
-    await studio.check(png(2), png(3))
+    await studio.check(picture)
 
 
 async def test_a_gateway_killed_between_the_parts_and_the_end_leaves_no_asset(
