@@ -28,11 +28,16 @@ _SAVE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "jpeg": (
         "jpegsave_buffer",
         "image/jpeg",
-        {"Q": 82, "optimize_coding": True, "interlace": True},
+        {"Q": 82, "optimize_coding": True, "interlace": False},
     ),
     "png": ("pngsave_buffer", "image/png", {"compression": 7}),
     "gif": ("gifsave_buffer", "image/gif", {"effort": 3, "keep_duplicate_frames": True}),
 }
+
+
+def save_options(format_: str) -> dict[str, Any]:
+    """What libvips is told when a still picture is saved as webp, jpeg, png or gif."""
+    return dict(_SAVE[format_][2])
 
 
 def render(
@@ -202,7 +207,7 @@ def _placeholder(frame: pyvips.Image) -> str:
 
 def _dominant(frame: pyvips.Image) -> str:
     """The mean of the most frequent kind of colour among what can be seen."""
-    small = _resized(frame, min(frame.width, 64), min(frame.height, 64)).colourspace("srgb")
+    small = _resized(frame, min(frame.width, 40), min(frame.height, 40)).colourspace("srgb")
     data, bands = bytes(small.write_to_memory()), small.bands
     seen: Counter[tuple[int, int, int]] = Counter()
     for at in range(0, len(data), bands):
