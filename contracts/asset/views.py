@@ -46,6 +46,12 @@ class AssetView(View):
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
     dominant_color: str | None = Field(None, description="#rrggbb")
+    duration: float | None = Field(None, description="Seconds, of video and audio.")
+    pages: int | None = Field(None, description="Pages of a PDF.")
+    font_family: str | None = None
+    font_style: str | None = Field(None, description="As the font calls it, e.g. `Bold Italic`.")
+    entries: int | None = Field(None, description="Files and folders in a ZIP.")
+    unpacked_bytes: int | None = Field(None, description="Bytes a ZIP unpacks to.")
     project_id: Id | None = None
     tags: tuple[str, ...] = ()
     rights: dict[str, Any] | None = Field(None, description="Usage rights, when recorded.")

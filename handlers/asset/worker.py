@@ -18,12 +18,14 @@ from contracts.asset.commands import (
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Processing
+from handlers.asset.handlers import Blobs, Inspecting, Processing
 from handlers.asset.queries import use_signer
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
+from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer
+from infra.settings import AssetSettings
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -31,9 +33,12 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
-def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command], Handler]:
+def commands_of(
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings
+) -> dict[type[Command], Handler]:
     """Command → handler."""
-    processing, blobs = Processing(store, images), Blobs(store)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    processing, blobs = Processing(store, images, inspecting), Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
@@ -57,7 +62,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images),
+            commands=commands_of(store, images, settings.assets),
             reactions=REACTIONS,
             checks={"object_store": store.check},
         )

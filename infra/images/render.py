@@ -69,6 +69,8 @@ class _Rendering:
         image = self._image
         sizes = _sizes(image.width, image.height)
         frame = self._animation(sizes) if image.animated else self._still(sizes)
+        if image.drawing is not None:
+            self._keep_drawing(image.drawing)
         return Rendered(
             media_type=image.media_type,
             width=image.width,
@@ -124,9 +126,16 @@ class _Rendering:
         return self._image.scaled(width, height, **options)
 
     def _still_family(self, image: pyvips.Image) -> str:
-        if self._image.media_type in {"image/png", "image/gif", "image/svg+xml"}:
+        if self._image.drawing is not None or self._image.media_type in {"image/png", "image/gif"}:
             return "png"
         return "png" if image.hasalpha() else "jpeg"
+
+    def _keep_drawing(self, drawing: bytes) -> None:
+        """What was drawn, and may be shown in place of the original."""
+        path = self._into / "safe.svg"
+        path.write_bytes(drawing)
+        width, height = self._image.width, self._image.height
+        self._made.append(Rendition(path.name, width, height, "image/svg+xml", path, len(drawing)))
 
     def _save(self, image: pyvips.Image, format_: str, nominal: int, height: int) -> None:
         method, media_type, options = _SAVE[format_]

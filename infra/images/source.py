@@ -26,6 +26,7 @@ _LOADERS = {
     "image/avif": ("AVIF", "heifload_source"),
     "image/heic": ("HEIC", "heifload_source"),
     "image/svg+xml": ("SVG", "svgload_buffer"),
+    "image/svg+xml-compressed": ("SVG", "svgload_buffer"),
 }
 _CUT_OFF = (
     "premature end",
@@ -132,7 +133,8 @@ def open_image(path: Path, limits: Limits) -> Opened:
                 "asset.image_unsupported", "The file is not an image in a format that is rendered."
             )
         file.seek(0)
-        drawing = safe_svg(file.read(MAX_BYTES + 1)) if media_type == "image/svg+xml" else None
+        drawn = media_type.startswith("image/svg+xml")
+        drawing = safe_svg(file.read(MAX_BYTES + 1)) if drawn else None
         if media_type == "image/gif":
             require_whole_gif(file)
     animation = media_type in {"image/gif", "image/webp"}

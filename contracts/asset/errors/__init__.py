@@ -5,16 +5,22 @@ from __future__ import annotations
 from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
 )
 from contracts.asset.errors.uploads import (
     QuotaExceeded,
     StorageFull,
+    TypeForbidden,
     UploadCut,
     UploadEmpty,
     UploadMalformed,
@@ -22,6 +28,10 @@ from contracts.asset.errors.uploads import (
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetNotFound",
     "BytesMissing",
     "FileNotFound",
@@ -31,8 +41,10 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
     "QuotaExceeded",
     "StorageFull",
+    "TypeForbidden",
     "UploadCut",
     "UploadEmpty",
     "UploadMalformed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.library import (
     delete_asset,
     detach_project,
@@ -14,6 +15,7 @@ from handlers.asset.handlers.registering import register_asset
 
 __all__ = [
     "Blobs",
+    "Inspecting",
     "Processing",
     "delete_asset",
     "detach_project",

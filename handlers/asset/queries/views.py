@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.asset.views import AssetErrorView, AssetView, RenditionView
 from handlers.asset.documents import Asset, Media
+from handlers.asset.kinds import served_name
 from handlers.asset.rules import PIPELINE, blob_key
 from infra.signing import FileSigner
 
@@ -35,7 +36,7 @@ def asset_view(asset: Asset) -> AssetView:
         url=signer.url(
             blob_key(asset.organization_id, asset.blob_id),
             media_type=asset.media_type,
-            filename=asset.name,
+            filename=served_name(asset.name, asset.media_type),
         ),
         renditions=tuple(
             RenditionView(
@@ -50,6 +51,12 @@ def asset_view(asset: Asset) -> AssetView:
         ),
         placeholder=media.placeholder,
         dominant_color=media.dominant_color,
+        duration=media.duration,
+        pages=media.pages,
+        font_family=media.font_family,
+        font_style=media.font_style,
+        entries=media.entries,
+        unpacked_bytes=media.unpacked_bytes,
         project_id=asset.project_id,
         tags=tuple(asset.tags),
         created_at=asset.created_at,
