@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bus.handling import Handler
 from contracts.asset.commands import (
@@ -13,13 +14,17 @@ from contracts.asset.commands import (
     PurgeAssets,
     RegisterAsset,
     SweepBlob,
+    SweepRenditions,
     UpdateAsset,
 )
+from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Inspecting, Processing
+from handlers.asset.handlers import Blobs, Inspecting, Processing, Rebuilding, Rendering
 from handlers.asset.queries import use_signer
+from handlers.asset.rules import PIPELINE
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
@@ -33,16 +38,31 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
-def commands_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings
-) -> dict[type[Command], Handler]:
-    """Command → handler."""
+REBUILDS: dict[type[Event], Callable[..., Any]] = {
+    AssetUploaded: Rebuilding.rebuild_renditions,
+}
+
+
+def rebuilding_of(
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, *, kept: float
+) -> Rebuilding:
+    """What looks into assets, and does so again; ``kept`` where no setting says."""
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
-    processing, blobs = Processing(store, images, inspecting), Blobs(store)
+    if settings.replaced_kept is not None:
+        kept = settings.replaced_kept
+    processing = Processing(rendering, inspecting)
+    return Rebuilding(store, processing, kept, settings.image_workers)
+
+
+def commands_of(store: ObjectStore, rebuilding: Rebuilding) -> dict[type[Command], Handler]:
+    """Command → handler."""
+    processing, blobs = rebuilding.processing, Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepRenditions: rebuilding.sweep_renditions,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
@@ -57,14 +77,20 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
     images = ImagePipeline(settings.assets)
     use_signer(file_signer(settings))
+    # What a URL may be good for: see FileSigner.url.
+    rebuilding = rebuilding_of(store, images, settings.assets, kept=2 * settings.store.url_ttl)
     await store.start()
     await images.start()
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images, settings.assets),
+            commands=commands_of(store, rebuilding),
             reactions=REACTIONS,
+            rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
             checks={"object_store": store.check},
+            clocks=(
+                Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
+            ),
         )
     finally:
         await images.close()

@@ -21,7 +21,7 @@ _ROLL_BYTES = 256 * 1024 * 1024
 """Bytes of all frames of an animation up to which it is decoded once, into memory."""
 
 Made = Callable[[int, int], None]
-"""Told after each rendition how many are made, and of how many."""
+"""Told how many are made, and of how many: after decoding, and after each."""
 
 _SAVE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "webp": ("webpsave_buffer", "image/webp", {"Q": 80, "alpha_q": 90, "effort": 4}),
@@ -87,6 +87,7 @@ class _Rendering:
         current = _opaque(_eight_bit(self._upright(width, height)).copy_memory())
         formats = (self._still_family(current), "webp")
         self._total = len(sizes) * len(formats)
+        self._told(0, self._total)
         for nominal, width, height in reversed(sizes):
             if (current.width, current.height) != (width, height):
                 current = _resized(current, width, height)
@@ -103,6 +104,7 @@ class _Rendering:
         roll = None
         if image.width * image.height * image.frames * 4 <= _ROLL_BYTES:
             roll = _eight_bit(self._upright(image.width, image.height)).copy_memory()
+        self._told(0, self._total)
         for nominal, width, height in reversed(sizes):
             roll = roll and _each_resized(roll, image.frames, width, height)
             for format_ in formats:

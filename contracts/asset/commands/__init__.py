@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
-from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "PurgeAssets",
     "RegisterAsset",
     "SweepBlob",
+    "SweepRenditions",
     "UpdateAsset",
 ]

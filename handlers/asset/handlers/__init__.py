@@ -11,12 +11,16 @@ from handlers.asset.handlers.library import (
     update_asset,
 )
 from handlers.asset.handlers.processing import Processing
+from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.rendering import Rendering
 
 __all__ = [
     "Blobs",
     "Inspecting",
     "Processing",
+    "Rebuilding",
+    "Rendering",
     "delete_asset",
     "detach_project",
     "purge_assets",

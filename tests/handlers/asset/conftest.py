@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from contracts import sealed
+from handlers.asset.handlers import Rebuilding
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
-from handlers.asset.worker import REACTIONS, commands_of
+from handlers.asset.worker import REACTIONS, commands_of, rebuilding_of
 from infra.images import ImageRejected, Rendered, Rendition
+from infra.images.pipeline import Progress
 from infra.object_store.local import LocalStore
 from infra.settings import AssetSettings
 from infra.signing import FileSigner
@@ -28,14 +30,18 @@ class Images:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def render(self, source: Path, into: Path) -> Rendered:
+    async def render(self, source: Path, into: Path, progress: Progress | None = None) -> Rendered:
         self.rendered += 1
         self.begun.set()
         await self.gate.wait()
         if source.read_bytes().startswith(b"broken"):
             raise ImageRejected("asset.image_corrupt", "It ends too early.")
+        if progress is not None:
+            await progress(0, 1)
         path = into / "320.webp"
         path.write_bytes(b"small")
+        if progress is not None:
+            await progress(1, 1)
         return Rendered(
             media_type="image/png",
             width=640,
@@ -53,6 +59,7 @@ class Library(Desk):
 
     store: LocalStore
     images: Images
+    rebuilding: Rebuilding
 
     async def stored(self) -> list[str]:
         return [stat.key async for stat in self.store.list("")]
@@ -69,7 +76,8 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
-    table = {**commands_of(store, images, AssetSettings()), **REACTIONS}  # type: ignore[arg-type]
+    rebuilding = rebuilding_of(store, images, AssetSettings(), kept=0)  # type: ignore[arg-type]
+    table = {**commands_of(store, rebuilding), **REACTIONS}
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,
@@ -80,6 +88,7 @@ async def library(
             made.handling,
             store,
             images,
+            rebuilding,
         )
     await store.close()
     _signers[:] = before
