@@ -28,14 +28,19 @@ _STATUS_TEXT = {
     "403": "Not allowed",
     "404": "Not found, or another tenant's",
     "409": "In conflict with what is there",
+    "410": "Expired",
     "412": "Changed since it was read",
     "413": "Too large",
     "415": "Media type not supported",
     "416": "Range outside of the file",
     "422": "Not valid",
+    "423": "Locked; try again in a moment",
     "429": "Too many; see Retry-After",
+    "460": "The checksum does not fit",
     "503": "A dependency is down; try again",
 }
+
+_OF_FILES = ("getFile", "getTransformed")
 
 
 class Accepted(BaseModel):
@@ -161,6 +166,7 @@ def _headers(route: Route) -> list[dict[str, Any]]:
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
+    headers += [{"name": n, "in": "header", "schema": s} for n, s in route.headers.items()]
     if "if_match" in route.injected.values():
         headers.append(
             _header(
@@ -211,7 +217,7 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = {str(route.status): _success(route, references)}
     if (route.kind == "command" and _may_wait(route)) or (route.operation == "uploadAsset"):
         answers["202"] = _json("202", references[(Accepted, "serialization")])
-    if route.operation == "getFile":
+    if route.operation in _OF_FILES:
         answers["206"] = {"description": _STATUS_TEXT["206"], "content": _bytes()}
         answers["416"] = {"description": _STATUS_TEXT["416"]}
     if (
@@ -219,7 +225,7 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
         and route.revised
         and route.answers
         and "revision" in route.answers.model_fields
-    ) or route.operation == "getFile":
+    ) or route.operation in _OF_FILES:
         answers["304"] = {"description": _STATUS_TEXT["304"]}
     for status in _refusals(route):
         answers[status] = {
@@ -239,12 +245,17 @@ def _refusals(route: Route) -> list[str]:
     found = ["400", "404", "422", "429", "503"]
     if route.allow is not Access.PUBLIC or route.contract is not None:
         found.append("401")
-    if route.allow is not Access.PUBLIC or route.operation == "getFile":
+    if route.allow is not Access.PUBLIC or route.operation in _OF_FILES:
         found.append("403")
+    if route.operation in _OF_FILES:
+        found.append("412")
+    if route.operation == "getTransform":
+        found.append("409")
     if route.method != "GET":
         found += ["409", "413", "415"]
     if "if_match" in route.injected.values():
         found.append("412")
+    found += map(str, route.refusals)
     if route.contract is not None and route.contract.domain() == "auth":
         found.append("429")
     return sorted(found)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
+from contracts.asset.errors.files import (
+    FileChanged,
+    FileNotFound,
+    FileUrlExpired,
+    FileUrlInvalid,
+    RangeOutside,
+)
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
     ArchiveBomb,
@@ -17,13 +23,27 @@ from contracts.asset.errors.processing import (
     ImageUnsupported,
     InspectionTimeout,
 )
+from contracts.asset.errors.transforms import (
+    AssetNotReady,
+    TransformImpossible,
+    TransformInvalid,
+    TransformLater,
+)
 from contracts.asset.errors.uploads import (
     QuotaExceeded,
     StorageFull,
+    TusVersionUnsupported,
     TypeForbidden,
+    UploadChecksumWrong,
     UploadCut,
     UploadEmpty,
+    UploadExpired,
+    UploadHeaderInvalid,
+    UploadLocked,
     UploadMalformed,
+    UploadNotFound,
+    UploadOffsetWrong,
+    UploadsTooMany,
     UploadTooLarge,
 )
 
@@ -33,8 +53,11 @@ __all__ = [
     "ArchiveTooLarge",
     "ArchiveUnsafe",
     "AssetNotFound",
+    "AssetNotReady",
     "BytesMissing",
+    "FileChanged",
     "FileNotFound",
+    "FileUrlExpired",
     "FileUrlInvalid",
     "ImageCorrupt",
     "ImageFailed",
@@ -43,10 +66,22 @@ __all__ = [
     "ImageUnsupported",
     "InspectionTimeout",
     "QuotaExceeded",
+    "RangeOutside",
     "StorageFull",
+    "TransformImpossible",
+    "TransformInvalid",
+    "TransformLater",
+    "TusVersionUnsupported",
     "TypeForbidden",
+    "UploadChecksumWrong",
     "UploadCut",
     "UploadEmpty",
+    "UploadExpired",
+    "UploadHeaderInvalid",
+    "UploadLocked",
     "UploadMalformed",
+    "UploadNotFound",
+    "UploadOffsetWrong",
     "UploadTooLarge",
+    "UploadsTooMany",
 ]

@@ -14,6 +14,8 @@ from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
 from handlers.asset.handlers.rendering import Rendering
+from handlers.asset.handlers.transforms import Transforms
+from handlers.asset.handlers.uploads import Uploads
 
 __all__ = [
     "Blobs",
@@ -21,6 +23,8 @@ __all__ = [
     "Processing",
     "Rebuilding",
     "Rendering",
+    "Transforms",
+    "Uploads",
     "delete_asset",
     "detach_project",
     "purge_assets",

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from bus.broker import connect
 from contracts import sealed
-from handlers.asset.handlers import Rebuilding
+from handlers.asset.handlers import Rebuilding, Uploads
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
 from handlers.asset.worker import REACTIONS, commands_of, rebuilding_of
@@ -18,6 +20,7 @@ from infra.images.pipeline import Progress
 from infra.object_store.local import LocalStore
 from infra.settings import AssetSettings
 from infra.signing import FileSigner
+from infra.staged_uploads import StagedUploads
 from tests.bus.desk import Desk, desk
 
 
@@ -59,6 +62,7 @@ class Library(Desk):
 
     store: LocalStore
     images: Images
+    uploads: Uploads
     rebuilding: Rebuilding
 
     async def stored(self) -> list[str]:
@@ -76,8 +80,10 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
+    redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
+    uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
     rebuilding = rebuilding_of(store, images, AssetSettings(), kept=0)  # type: ignore[arg-type]
-    table = {**commands_of(store, rebuilding), **REACTIONS}
+    table = {**commands_of(store, rebuilding, uploads), **REACTIONS}
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,
@@ -88,7 +94,9 @@ async def library(
             made.handling,
             store,
             images,
+            uploads,
             rebuilding,
         )
+    await redis.aclose()
     await store.close()
     _signers[:] = before

@@ -40,7 +40,7 @@ def of_pipeline(library: Library, pipeline: int, tell: Any = tell_nobody) -> Reb
     made = replace(
         library.rebuilding, processing=replace(processing, rendering=rendering, lately={})
     )
-    library.handling.table.update(commands_of(library.store, made))
+    library.handling.table.update(commands_of(library.store, made, library.uploads))
     return made
 
 
