@@ -15,6 +15,8 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
+from gateway.uploading.quota import Quota
+from gateway.uploading.quota_ledger import Ledger
 from gateway.uploading.resumable import Resumables
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
@@ -47,6 +49,7 @@ class Gateway:
     store: ObjectStore
     resumables: Resumables
     signer: FileSigner
+    quota: Quota
     tickets: TicketStore
     committer: Committer
     """Of events that producers send: commands are carried out by workers alone."""
@@ -92,6 +95,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 store=store,
                 resumables=Resumables(store, context.redis, settings),
                 signer=file_signer(settings),
+                quota=Quota(Ledger(context.redis), settings.uploads.quota),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
                 committer=committer,
             )

@@ -58,9 +58,26 @@ class AssetView(View):
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
     dominant_color: str | None = Field(None, description="#rrggbb")
+    duration: float | None = Field(None, description="Seconds, of video and audio.")
+    pages: int | None = Field(None, description="Pages of a PDF.")
+    font_family: str | None = None
+    font_style: str | None = Field(None, description="As the font calls it, e.g. `Bold Italic`.")
+    entries: int | None = Field(None, description="Files and folders in a ZIP.")
+    unpacked_bytes: int | None = Field(None, description="Bytes a ZIP unpacks to.")
     project_id: Id | None = None
     tags: tuple[str, ...] = ()
     rights: dict[str, Any] | None = Field(None, description="Usage rights, when recorded.")
     versions: int = Field(1, ge=1, description="How many versions there are.")
     created_at: Instant
     revision: Revision
+
+
+class UsageView(View):
+    """What an organization stores."""
+
+    bytes: int = Field(
+        description="Equal contents count once; the trash and older versions count too."
+    )
+    quota: int | None = Field(None, description="How many it may store; null is no limit.")
+    assets: int = Field(description="How many assets there are.")
+    uploads: int = Field(0, description="How many uploads are under way; their bytes are held.")

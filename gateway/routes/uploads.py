@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.asset.views import AssetView, UploadView
+from contracts.asset.views import AssetView, UploadView, UsageView
 from contracts.permissions import Permission
 from gateway.table import Access, Route, custom
 from gateway.uploading.receiving import UploadParameters
@@ -16,6 +16,7 @@ from gateway.uploading.tus import (
 )
 from gateway.uploading.tus_protocol import MEDIA_TYPE, PATHS, VERSION
 from gateway.uploading.upload import upload_asset
+from gateway.uploading.usage import get_usage
 
 ORG = "/v1/orgs/{org}"
 UPLOAD = PATHS + "/{upload}"
@@ -136,4 +137,5 @@ UPLOADS: list[Route] = [
         },
         refusals=(410, 412, 423, 460),
     ),
+    custom("GET", ORG + "/usage", get_usage, allow=Permission.ASSET_READ, answers=UsageView),
 ]

@@ -19,13 +19,15 @@ from contracts.asset.commands import (
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Processing, Uploads
+from handlers.asset.handlers import Blobs, Inspecting, Processing, Uploads
 from handlers.asset.queries import use_signer
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
+from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer
+from infra.settings import AssetSettings
 from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
@@ -35,10 +37,11 @@ REACTIONS: dict[type[Event], Handler] = {
 
 
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, uploads: Uploads
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, uploads: Uploads
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
-    processing, blobs = Processing(store, images), Blobs(store)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    processing, blobs = Processing(store, images, inspecting), Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
@@ -65,7 +68,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images, uploads),
+            commands=commands_of(store, images, settings.assets, uploads),
             reactions=REACTIONS,
             checks={"object_store": store.check},
             clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),

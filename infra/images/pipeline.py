@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,10 @@ log = structlog.get_logger(__name__)
 _START_SECONDS = 60.0
 _IMAGES_PER_PROCESS = 200
 _LINE_BYTES = 1024 * 1024
+
+
+Progress = Callable[[int, int], Awaitable[None]]
+"""Told after each rendition how many are made, and of how many."""
 
 
 class _Died(Exception):
@@ -41,7 +46,8 @@ class ImagePipeline:
     async def start(self) -> None:
         """Start the processes. Raises RuntimeError when they do not come up."""
         self._workers = [
-            _Worker(self._settings.image_memory) for _ in range(self._settings.image_workers)
+            _Worker(self._settings.image_memory, self._settings.image_workers)
+            for _ in range(self._settings.image_workers)
         ]
         try:
             await asyncio.gather(*(worker.ensure() for worker in self._workers))
@@ -56,10 +62,11 @@ class ImagePipeline:
         self._closed = True
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
-    async def render(self, source: Path, into: Path) -> Rendered:
+    async def render(self, source: Path, into: Path, progress: Progress | None = None) -> Rendered:
         """Write the renditions of ``source`` to the folder ``into``, which exists.
 
-        The same bytes give the same renditions. Raises ImageRejected when the image is at
+        ``progress`` is awaited while the rendering goes on, and begins again where a process
+        that died is replaced; what it raises ends the rendering. The same bytes give the same renditions. Raises ImageRejected when the image is at
         fault, OSError when a file cannot be read or written, asyncio.CancelledError at
         once: the process is ended then, as after a timeout.
         """
@@ -71,7 +78,7 @@ class ImagePipeline:
         }
         worker = await self._idle.get()
         try:
-            answer = await self._answer(worker, request)
+            answer = await self._answer(worker, request, progress)
         finally:
             self._idle.put_nowait(worker)
         if "rejected" in answer:
@@ -82,7 +89,9 @@ class ImagePipeline:
             raise RuntimeError(f"rendering failed:\n{answer['error']}")
         return from_wire(answer["rendered"])
 
-    async def _answer(self, worker: _Worker, request: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(
+        self, worker: _Worker, request: dict[str, Any], progress: Progress | None
+    ) -> dict[str, Any]:
         # A second try in a fresh process: the first may have been ended for the memory
         # that others took.
         for last in (False, True):
@@ -93,7 +102,7 @@ class ImagePipeline:
             except _Died as error:
                 raise RuntimeError("a rendering process did not start") from error
             try:
-                return await worker.ask(request, self._settings.image_timeout)
+                return await worker.ask(request, self._settings.image_timeout, progress)
             except TimeoutError:
                 raise ImageRejected(
                     "asset.image_timeout",
@@ -113,8 +122,9 @@ class ImagePipeline:
 class _Worker:
     """One process, started when there is none. Used by one caller at a time."""
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, beside: int) -> None:
         self._memory = memory
+        self._threads = max(1, (os.cpu_count() or 1) // beside)
         self._process: asyncio.subprocess.Process | None = None
         self._rendered = 0
 
@@ -131,7 +141,7 @@ class _Worker:
             str(self._memory),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=_environment(self._threads),
             limit=_LINE_BYTES,
         )
         try:
@@ -142,13 +152,18 @@ class _Worker:
                 raise _Died from error
             raise
 
-    async def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+    async def ask(
+        self, request: dict[str, Any], timeout: float, progress: Progress | None = None
+    ) -> dict[str, Any]:
         """Raises TimeoutError or _Died; the process is gone after either, and when cancelled."""
         assert self._process is not None
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            answer = await asyncio.wait_for(self._read(), timeout)
+            async with asyncio.timeout(timeout):
+                while "progress" in (answer := await self._read()):
+                    if progress is not None:
+                        await progress(*answer["progress"])
         except BaseException:
             await self.stop()
             raise
@@ -176,12 +191,14 @@ class _Worker:
         return answer
 
 
-def _environment() -> dict[str, str]:
+def _environment(threads: int) -> dict[str, str]:
     """Only what decoding takes: a decoder that is taken over must find no secret here."""
     root = str(Path(infra.__file__).resolve().parents[1])
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "VIPS_CONCURRENCY": "2",
+        "VIPS_CONCURRENCY": str(threads),
+        # What one thread has freed is not kept from the others: a third less memory.
+        "MALLOC_ARENA_MAX": "1",
         "VIPS_WARNING": "0",
     }

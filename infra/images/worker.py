@@ -1,5 +1,7 @@
 """The rendering process: one JSON request per line in, one answer per line out.
 
+Lines of progress come before the answer.
+
 ``python -m infra.images.worker <bytes>``, where bytes is how much address space it may take
 beyond what it has once it is ready.
 """
@@ -33,14 +35,17 @@ def main() -> None:
     _answer(answers, {"ready": True})
     while True:
         request = json.loads(requests.get())
-        _answer(answers, _handled(request))
+        _answer(answers, _handled(request, answers))
         gc.collect()
 
 
-def _handled(request: dict[str, Any]) -> dict[str, Any]:
+def _handled(request: dict[str, Any], answers: int) -> dict[str, Any]:
+    def made(done: int, total: int) -> None:
+        _answer(answers, {"progress": [done, total]})
+
     try:
         limits = Limits(**request["limits"])
-        rendered = render(Path(request["source"]), Path(request["into"]), limits)
+        rendered = render(Path(request["source"]), Path(request["into"]), limits, made)
     except ImageRejected as rejected:
         return {"rejected": [rejected.code, rejected.detail]}
     except (MemoryError, RecursionError):

@@ -5,16 +5,23 @@ from __future__ import annotations
 from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
 )
 from contracts.asset.errors.uploads import (
+    QuotaExceeded,
     StorageFull,
     TusVersionUnsupported,
+    TypeForbidden,
     UploadChecksumWrong,
     UploadCut,
     UploadEmpty,
@@ -29,6 +36,10 @@ from contracts.asset.errors.uploads import (
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetNotFound",
     "BytesMissing",
     "FileNotFound",
@@ -38,8 +49,11 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
+    "QuotaExceeded",
     "StorageFull",
     "TusVersionUnsupported",
+    "TypeForbidden",
     "UploadChecksumWrong",
     "UploadCut",
     "UploadEmpty",

@@ -85,3 +85,17 @@ class StorageFull(DomainError):
     code = "asset.storage_full"
     kind = ErrorKind.UNAVAILABLE
     title = "The object store has no room left"
+
+
+class TypeForbidden(DomainError):
+    code = "asset.type_forbidden"
+    kind = ErrorKind.UNSUPPORTED
+    title = "Files of this kind are not taken"
+
+
+class QuotaExceeded(DomainError):
+    """A smaller file may still fit, and so may this one once others are removed for good."""
+
+    code = "asset.quota_exceeded"
+    kind = ErrorKind.TOO_LARGE
+    title = "The organization has no room left for the upload"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.library import (
     delete_asset,
     detach_project,
@@ -15,6 +16,7 @@ from handlers.asset.handlers.uploads import Uploads
 
 __all__ = [
     "Blobs",
+    "Inspecting",
     "Processing",
     "Uploads",
     "delete_asset",

@@ -12,10 +12,12 @@ from redis.asyncio import Redis
 from bus.broker import connect
 from contracts import sealed
 from handlers.asset.handlers import Uploads
-from handlers.asset.queries import _signers, use_signer
+from handlers.asset.queries import use_signer
+from handlers.asset.queries.views import _signers
 from handlers.asset.worker import REACTIONS, commands_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.object_store.local import LocalStore
+from infra.settings import AssetSettings
 from infra.signing import FileSigner
 from infra.staged_uploads import StagedUploads
 from tests.bus.desk import Desk, desk
@@ -74,7 +76,7 @@ async def library(
     await store.start()
     redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
     uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
-    table = {**commands_of(store, images, uploads), **REACTIONS}  # type: ignore[arg-type]
+    table = {**commands_of(store, images, AssetSettings(), uploads), **REACTIONS}  # type: ignore[arg-type]
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,

@@ -1,4 +1,4 @@
-"""Reads of asset. Every one takes the actor first and stays in the actor's organization."""
+"""Reads of the assets of the actor's organization."""
 
 from __future__ import annotations
 
@@ -6,60 +6,10 @@ from bus.paging import Cursor, Page, page_of
 from contracts.actor import Actor
 from contracts.asset.errors import AssetNotFound
 from contracts.asset.types import AssetKind, AssetStatus
-from contracts.asset.views import AssetErrorView, AssetView, RenditionView
+from contracts.asset.views import AssetView
 from contracts.types import Id, Sha256, Tag
-from handlers.asset.documents import Asset, Media
-from handlers.asset.rules import PIPELINE, blob_key
-from infra.signing import FileSigner
-
-_signers: list[FileSigner] = []
-
-
-def use_signer(signer: FileSigner) -> None:
-    """Set what signs the URLs in this process's views."""
-    _signers[:] = [signer]
-
-
-def asset_view(asset: Asset) -> AssetView:
-    signer = _signers[0]
-    media = asset.media or Media(pipeline=PIPELINE)
-    error = None
-    if asset.status == "failed":
-        error = AssetErrorView(code=media.error_code or "", detail=media.error_detail or "")
-    return AssetView(
-        id=asset.id,
-        name=asset.name,
-        kind=asset.kind,
-        media_type=asset.media_type,
-        bytes=asset.bytes,
-        sha256=asset.sha256,
-        width=media.width,
-        height=media.height,
-        status=asset.status,
-        error=error,
-        url=signer.url(
-            blob_key(asset.organization_id, asset.blob_id),
-            media_type=asset.media_type,
-            filename=asset.name,
-        ),
-        renditions=tuple(
-            RenditionView(
-                name=each.name,
-                width=each.width,
-                height=each.height,
-                media_type=each.media_type,
-                bytes=each.bytes,
-                url=signer.url(each.key, media_type=each.media_type, filename=each.name),
-            )
-            for each in media.renditions
-        ),
-        placeholder=media.placeholder,
-        dominant_color=media.dominant_color,
-        project_id=asset.project_id,
-        tags=tuple(asset.tags),
-        created_at=asset.created_at,
-        revision=asset.revision,
-    )
+from handlers.asset.documents import Asset
+from handlers.asset.queries.views import asset_view
 
 
 async def list_assets(
