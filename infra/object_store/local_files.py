@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from infra.object_store.base import READ_BYTES, ObjectStat, StoreFull
+from infra.object_store.folders import LastingFolders
 
 FOLDER_MARK = "+"
 _ROOM_CHECK_BYTES = 16 * 1024 * 1024
@@ -43,12 +44,16 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 class Incoming:
-    """A file being written aside. Every method blocks; ``discard`` always comes last."""
+    """A file being written aside. Every method blocks; ``discard`` comes last unless ``finish``
+    or ``commit`` did."""
 
-    def __init__(self, folder: Path, require_room: Callable[[], None]) -> None:
+    def __init__(
+        self, folder: Path, require_room: Callable[[], None], folders: LastingFolders
+    ) -> None:
         self.digest = hashlib.sha256()
         self._folder = folder
         self._require_room = require_room
+        self._folders = folders
         self._file: BinaryIO | None = None
         self._path: Path | None = None
         self._until_check = _ROOM_CHECK_BYTES
@@ -63,6 +68,9 @@ class Incoming:
         self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def add(self, chunks: list[bytes]) -> None:
+        """Write ``chunks``, opening the file first when it is not open."""
+        if self._file is None:
+            self.open()
         assert self._file is not None
         with _full_disk():
             for chunk in chunks:
@@ -90,17 +98,20 @@ class Incoming:
             self._path.chmod(0o644)
             _replace(self._path, target)
             self._path = None
-            # All of them: another writer may have made one and not yet synced it.
-            folder = target.parent
-            while folder != root.parent:
-                # It is gone when the object was deleted at once: then nothing is to last.
-                with suppress(FileNotFoundError):
-                    sync_folder(folder)
-                folder = folder.parent
+            self._folders.settle(target.parent, root)
+            self._close()
 
-    def discard(self) -> None:
+    def finish(self, chunks: list[bytes], target: Path, root: Path) -> None:
+        """The last ``chunks``, and then ``commit``: one turn of a thread instead of two."""
+        self.add(chunks)
+        self.commit(target, root)
+
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+    def discard(self) -> None:
+        self._close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
@@ -116,14 +127,6 @@ def _replace(source: Path, target: Path) -> None:
         if not source.exists():
             break
     raise FileNotFoundError(errno.ENOENT, "lost while it was written", str(source))
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
