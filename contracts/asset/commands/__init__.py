@@ -12,7 +12,7 @@ from contracts.asset.commands.presigned import (
     PresignUpload,
     UploadedPart,
 )
-from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
@@ -30,6 +30,7 @@ __all__ = [
     "RenderTransform",
     "SweepBlob",
     "SweepParts",
+    "SweepRenditions",
     "SweepStore",
     "SweepUpload",
     "UpdateAsset",

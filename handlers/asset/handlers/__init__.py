@@ -13,7 +13,9 @@ from handlers.asset.handlers.library import (
 )
 from handlers.asset.handlers.presigned import Presigned
 from handlers.asset.handlers.processing import Processing
+from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.rendering import Rendering
 from handlers.asset.handlers.transforms import Transforms
 from handlers.asset.handlers.uploads import Uploads
 
@@ -23,6 +25,8 @@ __all__ = [
     "Leftovers",
     "Presigned",
     "Processing",
+    "Rebuilding",
+    "Rendering",
     "Transforms",
     "Uploads",
     "delete_asset",
