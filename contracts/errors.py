@@ -22,6 +22,7 @@ class ErrorKind(StrEnum):
     GONE = "gone"
     TOO_LARGE = "too_large"
     UNSUPPORTED = "unsupported"
+    RANGE = "range"
     INVALID = "invalid"
     LOCKED = "locked"
     CHECKSUM = "checksum"

@@ -22,6 +22,7 @@ STATUS: dict[ErrorKind, int] = {
     ErrorKind.PRECONDITION: 412,
     ErrorKind.TOO_LARGE: 413,
     ErrorKind.UNSUPPORTED: 415,
+    ErrorKind.RANGE: 416,
     ErrorKind.INVALID: 422,
     ErrorKind.LOCKED: 423,
     ErrorKind.RATE_LIMITED: 429,

@@ -55,6 +55,9 @@ class AssetView(View):
     status: AssetStatus
     error: AssetErrorView | None = None
     url: str = Field(description="The original.")
+    download_url: str | None = Field(
+        None, description="The original, to be saved under the asset's name."
+    )
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
     dominant_color: str | None = Field(None, description="#rrggbb")

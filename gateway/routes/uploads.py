@@ -59,6 +59,7 @@ UPLOADS: list[Route] = [
             },
         },
     ),
+    custom("GET", ORG + "/usage", get_usage, allow=Permission.ASSET_READ, answers=UsageView),
     custom("OPTIONS", PATHS, describe_uploads, allow=Access.PUBLIC, status=204),
     custom(
         "POST",
@@ -137,5 +138,4 @@ UPLOADS: list[Route] = [
         },
         refusals=(410, 412, 423, 460),
     ),
-    custom("GET", ORG + "/usage", get_usage, allow=Permission.ASSET_READ, answers=UsageView),
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bus.handling import Handler
 from contracts.asset.commands import (
@@ -12,22 +14,35 @@ from contracts.asset.commands import (
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
+    RenderTransform,
     SweepBlob,
+    SweepRenditions,
     SweepUpload,
     UpdateAsset,
 )
+from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Inspecting, Processing, Uploads
+from handlers.asset.handlers import (
+    Blobs,
+    Inspecting,
+    Processing,
+    Rebuilding,
+    Rendering,
+    Transforms,
+    Uploads,
+)
 from handlers.asset.queries import use_signer
+from handlers.asset.rules import PIPELINE
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
+from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
-from infra.settings import AssetSettings
+from infra.settings import AssetSettings, Settings
 from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
@@ -36,16 +51,33 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
+REBUILDS: dict[type[Event], Callable[..., Any]] = {
+    AssetUploaded: Rebuilding.rebuild_renditions,
+}
+
+
+def rebuilding_of(
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, *, kept: float
+) -> Rebuilding:
+    """What looks into assets, and does so again; ``kept`` where no setting says."""
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    if settings.replaced_kept is not None:
+        kept = settings.replaced_kept
+    processing = Processing(rendering, inspecting)
+    return Rebuilding(store, processing, kept, settings.image_workers)
+
+
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, uploads: Uploads
+    store: ObjectStore, rebuilding: Rebuilding, uploads: Uploads
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
-    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
-    processing, blobs = Processing(store, images, inspecting), Blobs(store)
+    processing, blobs = rebuilding.processing, Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepRenditions: rebuilding.sweep_renditions,
         SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
@@ -54,25 +86,51 @@ def commands_of(
     }
 
 
+def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
+    """Command → handler, of pictures that somebody waits for."""
+    return {RenderTransform: transforms.render_transform}
+
+
+def picture_pipeline(settings: Settings) -> ImagePipeline:
+    """Processes of their own for them, so that they wait behind no processing of uploads."""
+    files = settings.files
+    return ImagePipeline(
+        settings.assets.model_copy(
+            update={
+                "image_workers": files.transform_workers,
+                "image_timeout": files.transform_timeout,
+            }
+        )
+    )
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
-    images = ImagePipeline(settings.assets)
+    images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
+    notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
+    transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
     expire, most = settings.uploads.expire, settings.uploads.open
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
+    # What a URL may be good for: see FileSigner.url.
+    rebuilding = rebuilding_of(store, images, settings.assets, kept=2 * settings.store.url_ttl)
     await store.start()
-    await images.start()
+    await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images, settings.assets, uploads),
+            commands={**commands_of(store, rebuilding, uploads), **picture_commands(transforms)},
             reactions=REACTIONS,
+            rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
             checks={"object_store": store.check},
-            clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
+            clocks=(
+                Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
+                Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
+            ),
         )
     finally:
-        await images.close()
+        await asyncio.gather(images.close(), pictures.close())
         await store.close()

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 import infra
+from infra.images.geometry import Wanted
 from infra.images.results import ImageRejected, Limits, Rendered, from_wire
 from infra.settings import AssetSettings
 
@@ -26,7 +27,7 @@ _LINE_BYTES = 1024 * 1024
 
 
 Progress = Callable[[int, int], Awaitable[None]]
-"""Told after each rendition how many are made, and of how many."""
+"""Told how many are made, and of how many: after decoding, and after each."""
 
 
 class _Died(Exception):
@@ -66,15 +67,32 @@ class ImagePipeline:
         """Write the renditions of ``source`` to the folder ``into``, which exists.
 
         ``progress`` is awaited while the rendering goes on, and begins again where a process
-        that died is replaced; what it raises ends the rendering. The same bytes give the same renditions. Raises ImageRejected when the image is at
-        fault, OSError when a file cannot be read or written, asyncio.CancelledError at
-        once: the process is ended then, as after a timeout.
+        that died is replaced; what it raises ends the rendering. The same bytes give the same
+        renditions. Raises ImageRejected when the image is at fault, OSError when a file cannot
+        be read or written, asyncio.CancelledError at once: the process is ended then, as after
+        a timeout.
         """
+        answer = await self._ask(source, into, progress)
+        return from_wire(answer["rendered"])
+
+    async def transform(self, source: Path, into: Path, wanted: Wanted) -> str:
+        """Write one picture made of ``source`` to the file ``into``; its format.
+
+        The same bytes give the same picture. Raises as ``render`` does.
+        """
+        answer = await self._ask(source, into, None, wanted=asdict(wanted))
+        made: str = answer["made"]
+        return made
+
+    async def _ask(
+        self, source: Path, into: Path, progress: Progress | None, **more: Any
+    ) -> dict[str, Any]:
         here = await asyncio.to_thread(Path.cwd)
         request = {
             "source": str(here / source),
             "into": str(here / into),
             "limits": self._limits,
+            **more,
         }
         worker = await self._idle.get()
         try:
@@ -87,7 +105,7 @@ class ImagePipeline:
             raise OSError(*answer["os_error"])
         if "error" in answer:
             raise RuntimeError(f"rendering failed:\n{answer['error']}")
-        return from_wire(answer["rendered"])
+        return answer
 
     async def _answer(
         self, worker: _Worker, request: dict[str, Any], progress: Progress | None

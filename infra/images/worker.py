@@ -21,8 +21,10 @@ from typing import Any
 
 import pyvips
 
+from infra.images.geometry import Wanted
 from infra.images.render import render
 from infra.images.results import ImageRejected, Limits, to_wire
+from infra.images.transform import transform
 
 
 def main() -> None:
@@ -45,7 +47,10 @@ def _handled(request: dict[str, Any], answers: int) -> dict[str, Any]:
 
     try:
         limits = Limits(**request["limits"])
-        rendered = render(Path(request["source"]), Path(request["into"]), limits, made)
+        source, into = Path(request["source"]), Path(request["into"])
+        if "wanted" in request:
+            return {"made": transform(source, into, limits, Wanted(**request["wanted"]))}
+        rendered = render(source, into, limits, made)
     except ImageRejected as rejected:
         return {"rejected": [rejected.code, rejected.detail]}
     except (MemoryError, RecursionError):

@@ -63,6 +63,16 @@ class AssetSettings(Concern):
         description="Bytes of a PDF, font, video or audio past which it is not fetched from a "
         "remote store to be looked into.",
     )
+    pipeline: int | None = Field(
+        None,
+        ge=1,
+        description="Version of the renditions, where it is not the program's: when it changes, `grid8 replay --group asset --type asset.asset.uploaded` has them made anew.",
+    )
+    replaced_kept: int | None = Field(
+        None,
+        ge=0,
+        description="Seconds renditions are kept after they were made anew; by default as long as a signed URL of them may be good.",
+    )
 
 
 class UploadsSettings(Concern):
@@ -85,7 +95,31 @@ class FilesSettings(Concern):
     cdn_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#]+$",
-        description="Where signed URLs of files begin, when a CDN stands before the gateway.",
+        description="Where signed URLs of files begin, when a CDN stands before the gateway. Its cache key is the path with the whole query, and Accept below /files/transforms/.",
+    )
+    stall: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds a reader may take for 256 KiB of a file before it is cut off.",
+    )
+    transform_side: int = Field(
+        4096, ge=16, le=16_383, description="Pixels a side of a transformed picture may have."
+    )
+    transforms_kept: int = Field(
+        200,
+        ge=1,
+        description="Transforms of one original that are stored; past it, the longest made go.",
+    )
+    transform_workers: int = Field(
+        1, ge=1, le=64, description="Processes that render transforms, per asset worker."
+    )
+    transform_timeout: float = Field(
+        30.0, gt=0, lt=60, description="Seconds rendering one transform may take."
+    )
+    transform_pause: float = Field(
+        10.0,
+        ge=1,
+        description="Seconds in which a transform that could not be rendered is not tried again.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -79,6 +80,47 @@ def auth(connections: int, rounds: int, seconds: float, rate: int, as_json: bool
     click.echo(json.dumps(result, indent=2) if as_json else _auth_table(result))
 
 
+@bench.command()
+@click.option("--rounds", default=3, show_default=True, help="Rounds of each side.")
+@click.option(
+    "--photos",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="JPEG files, or where to draw some; else they are drawn and removed.",
+)
+@click.option("--count", default=20, show_default=True, help="Photos to draw.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def images(rounds: int, photos: Path | None, count: int, as_json: bool) -> None:
+    """Renditions of photos of 12 to 24 megapixels, beside sharp (Node.js) doing the same."""
+    from scripts.bench.images import NoSharp, measure
+
+    try:
+        result = asyncio.run(
+            measure(rounds, photos, count, lambda line: click.echo(line, err=True))
+        )
+    except NoSharp as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _images_table(result))
+
+
+@click.option("--connections", default=8, show_default=True)
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
+@click.option("--size", default=1_000_000, show_default=True, help="Bytes of a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def uploads(connections: int, rounds: int, seconds: float, size: int, as_json: bool) -> None:
+    """Uploads beside bare aiohttp that writes the same to a file; starts a stack of its own."""
+    from infra.embedded.errors import CannotStartError
+    from scripts.bench.uploads import measure
+
+    try:
+        result = asyncio.run(
+            measure(connections, rounds, seconds, size, lambda line: click.echo(line, err=True))
+        )
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _uploads_table(result))
+
+
 def _verdict(what: str, figure: float, sign: str, wanted: float) -> str:
     """One line: what was to be reached, what was, and by how much it was missed."""
     reached = figure >= wanted if sign == "≥" else figure <= wanted
@@ -113,6 +155,68 @@ def _auth_table(result: dict[str, Any]) -> str:
     odd = reads["other_answers"] + signing["other_answers"]
     if odd:
         lines += ["", f"{odd} requests were answered with neither 200 nor 201."]
+    return "\n".join(lines)
+
+
+def _images_table(result: dict[str, Any]) -> str:
+    sides = result["sides"]
+    lines = [
+        f"Medians of {result['rounds']} rounds of {result['photos']} photos, sides in turn, "
+        f"{result['cores']} cores.",
+        "",
+        f"{'side':<24}{'images/s':>9}{'÷ sharp':>9}{'CPU ms':>8}{'peak MiB':>10}{'÷ sharp':>9}{'written MiB':>13}",
+    ]
+    lines += [
+        f"{side:<24}{each['images_per_second']:>9.2f}{each['times_sharp']:>9.2f}"
+        f"{each['cpu_ms_per_image']:>8.0f}"
+        f"{each['peak_mib']:>10.0f}{each['memory_times_sharp']:>9.2f}{each['written_mib']:>13.1f}"
+        for side, each in sides.items()
+    ]
+    ours = sides["grid8"]
+    targets = [
+        _verdict("images/s ÷ sharp", ours["times_sharp"], "≥", 1.5),
+        _verdict("peak memory ÷ sharp", ours["memory_times_sharp"], "≤", 1.0),
+    ]
+    return "\n".join([*lines, "", "Targets:", *targets])
+
+
+def _uploads_table(result: dict[str, Any]) -> str:
+    sides = result["sides"]
+    names = {
+        "grid8": "through the gateway: stored, on disk, registered",
+        "cached": "bare aiohttp, written to a file",
+        "synced": "bare aiohttp, written to a file and on disk",
+    }
+    lines = [
+        f"Medians of {result['rounds']} rounds of {result['seconds']:g} s, sides in turn: files of "
+        f"{result['bytes']:,} bytes, {result['connections']} connections.",
+        "",
+        f"{'':<50}{'files/s':>9}{'p50 ms':>9}{'p99 ms':>9}",
+    ]
+    for side, name in names.items():
+        each = sides[side]
+        lines.append(
+            f"{name:<50}{each['per_second']:>9.0f}{each['p50_ms']:>9.1f}{each['p99_ms']:>9.1f}"
+        )
+    lines += ["", "Processor milliseconds per file:"]
+    for side in names:
+        shown = "  ".join(
+            f"{name} {figure:.2f}"
+            for name, figure in sides[side]["cpu_ms_per_request"].items()
+            if figure >= 0.005
+        )
+        lines.append(f"{side:<8}{shown}")
+    lines += [
+        "",
+        "Targets:",
+        _verdict(
+            "files/s ÷ bare aiohttp, written to a file", sides["grid8"]["times_cached"], "≥", 0.5
+        ),
+        _verdict("files/s ÷ the same, and on disk", sides["grid8"]["times_synced"], "≥", 0.5),
+    ]
+    odd = sum(each["other_answers"] for each in sides.values())
+    if odd:
+        lines += ["", f"{odd} uploads were not answered with 201."]
     return "\n".join(lines)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
-from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
+from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "ProcessAsset",
     "PurgeAssets",
     "RegisterAsset",
+    "RenderTransform",
     "SweepBlob",
+    "SweepRenditions",
     "SweepUpload",
     "UpdateAsset",
 ]

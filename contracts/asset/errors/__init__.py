@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
+from contracts.asset.errors.files import (
+    FileChanged,
+    FileNotFound,
+    FileUrlExpired,
+    FileUrlInvalid,
+    RangeOutside,
+)
 from contracts.asset.errors.library import AssetNotFound
 from contracts.asset.errors.processing import (
     ArchiveBomb,
@@ -16,6 +22,12 @@ from contracts.asset.errors.processing import (
     ImageTooLarge,
     ImageUnsupported,
     InspectionTimeout,
+)
+from contracts.asset.errors.transforms import (
+    AssetNotReady,
+    TransformImpossible,
+    TransformInvalid,
+    TransformLater,
 )
 from contracts.asset.errors.uploads import (
     QuotaExceeded,
@@ -41,8 +53,11 @@ __all__ = [
     "ArchiveTooLarge",
     "ArchiveUnsafe",
     "AssetNotFound",
+    "AssetNotReady",
     "BytesMissing",
+    "FileChanged",
     "FileNotFound",
+    "FileUrlExpired",
     "FileUrlInvalid",
     "ImageCorrupt",
     "ImageFailed",
@@ -51,7 +66,11 @@ __all__ = [
     "ImageUnsupported",
     "InspectionTimeout",
     "QuotaExceeded",
+    "RangeOutside",
     "StorageFull",
+    "TransformImpossible",
+    "TransformInvalid",
+    "TransformLater",
     "TusVersionUnsupported",
     "TypeForbidden",
     "UploadChecksumWrong",

@@ -13,6 +13,7 @@ from handlers.asset.queries.storage import (
     get_stored_bytes,
     list_stored_contents,
 )
+from handlers.asset.queries.transforms import get_transform
 from handlers.asset.queries.views import asset_view, use_signer
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "get_asset_count",
     "get_asset_status",
     "get_stored_bytes",
+    "get_transform",
     "list_assets",
     "list_stored_contents",
     "use_signer",

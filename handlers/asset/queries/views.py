@@ -16,6 +16,11 @@ def use_signer(signer: FileSigner) -> None:
     _signers[:] = [signer]
 
 
+def signer_in_use() -> FileSigner:
+    """What ``use_signer`` has set."""
+    return _signers[0]
+
+
 def asset_view(asset: Asset) -> AssetView:
     signer = _signers[0]
     media = asset.media or Media(pipeline=PIPELINE)
@@ -37,6 +42,12 @@ def asset_view(asset: Asset) -> AssetView:
             blob_key(asset.organization_id, asset.blob_id),
             media_type=asset.media_type,
             filename=served_name(asset.name, asset.media_type),
+        ),
+        download_url=signer.url(
+            blob_key(asset.organization_id, asset.blob_id),
+            media_type=asset.media_type,
+            filename=asset.name,
+            download=True,
         ),
         renditions=tuple(
             RenditionView(
