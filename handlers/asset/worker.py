@@ -100,5 +100,6 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
         )
     finally:
+        await transforms.close()
         await asyncio.gather(images.close(), pictures.close())
         await store.close()
