@@ -27,7 +27,8 @@ def transform(source: Path, into: Path, limits: Limits, wanted: Wanted) -> str:
     The same bytes give the same picture. Raises ImageRejected, and OSError when a file cannot
     be read or written.
     """
-    image = open_image(source, limits)
+    # It was rendered before: what a decoder merely warns of is known by now.
+    image = replace(open_image(source, limits), strict=False)
     try:
         try:
             format_, data = _made(image, into, wanted)
