@@ -179,5 +179,6 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             ),
         )
     finally:
+        await transforms.close()
         await asyncio.gather(images.close(), pictures.close())
         await store.close()
