@@ -33,6 +33,7 @@ from handlers.asset.handlers import (
     Transforms,
     Uploads,
 )
+from handlers.asset.handlers.rendering import Tell, tell_nobody
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import PIPELINE
 from handlers.clocks import Clock
@@ -57,10 +58,18 @@ REBUILDS: dict[type[Event], Callable[..., Any]] = {
 
 
 def rebuilding_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, *, kept: float
+    store: ObjectStore,
+    images: ImagePipeline,
+    settings: AssetSettings,
+    *,
+    kept: float,
+    tell: Tell = tell_nobody,
 ) -> Rebuilding:
-    """What looks into assets, and does so again; ``kept`` where no setting says."""
-    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    """What looks into assets, and does so again; ``kept`` where no setting says.
+
+    ``tell`` is told how far each picture is.
+    """
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE, tell)
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
     if settings.replaced_kept is not None:
         kept = settings.replaced_kept
