@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from redis.asyncio import Redis
+
 from bus.documents import INBOX_DAYS
 from bus.handling import Handler
+from bus.progress import Progress
 from contracts.asset.commands import (
     AbortUpload,
     ClearUpload,
@@ -33,6 +36,7 @@ from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
+from handlers.asset.documents import Asset
 from handlers.asset.handlers import (
     Blobs,
     Inspecting,
@@ -44,7 +48,7 @@ from handlers.asset.handlers import (
     Transforms,
     Uploads,
 )
-from handlers.asset.handlers.rendering import Tell, tell_nobody
+from handlers.asset.handlers.rendering import Stage, Tell, tell_nobody
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import PIPELINE, presigned_grace
 from handlers.clocks import Clock
@@ -141,6 +145,22 @@ def picture_pipeline(settings: Settings) -> ImagePipeline:
     )
 
 
+def teller(redis: Redis) -> Tell:
+    """Tells an asset's channel how far looking into it is."""
+
+    async def tell(asset: Asset, stage: Stage, done: int, total: int) -> None:
+        progress = Progress(
+            redis,
+            work="asset.processing",
+            subject=asset.id,
+            org=asset.organization_id,
+            channel=f"asset:{asset.id}",
+        )
+        await progress.tell(stage, done, total)
+
+    return tell
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
@@ -165,7 +185,9 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     # What a URL may be good for: see FileSigner.url.
-    rebuilding = rebuilding_of(store, images, settings.assets, kept=2 * settings.store.url_ttl)
+    kept = 2 * settings.store.url_ttl
+    tell = teller(context.redis)
+    rebuilding = rebuilding_of(store, images, settings.assets, kept=kept, tell=tell)
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
