@@ -44,6 +44,7 @@ from handlers.asset.handlers import (
     Transforms,
     Uploads,
 )
+from handlers.asset.handlers.rendering import Tell, tell_nobody
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import PIPELINE, presigned_grace
 from handlers.clocks import Clock
@@ -69,10 +70,18 @@ REBUILDS: dict[type[Event], Callable[..., Any]] = {
 
 
 def rebuilding_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, *, kept: float
+    store: ObjectStore,
+    images: ImagePipeline,
+    settings: AssetSettings,
+    *,
+    kept: float,
+    tell: Tell = tell_nobody,
 ) -> Rebuilding:
-    """What looks into assets, and does so again; ``kept`` where no setting says."""
-    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    """What looks into assets, and does so again; ``kept`` where no setting says.
+
+    ``tell`` is told how far each picture is.
+    """
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE, tell)
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
     if settings.replaced_kept is not None:
         kept = settings.replaced_kept
@@ -179,5 +188,6 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             ),
         )
     finally:
+        await transforms.close()
         await asyncio.gather(images.close(), pictures.close())
         await store.close()
