@@ -15,17 +15,17 @@ import aiohttp
 import pytest
 
 from contracts.actor import Actor
-from contracts.asset.commands import CompleteUpload, PresignUpload, SweepParts
+from contracts.asset.commands import CompleteUpload, PresignUpload, SweepBlob, SweepParts
 from contracts.permissions import Role
 from contracts.types import new_id, now
 from handlers.asset.documents import Asset, PresignedUpload
-from handlers.asset.handlers import Leftovers, Presigned
+from handlers.asset.handlers import Blobs, Leftovers, Presigned
 from handlers.asset.rules import blob_key, incoming_key, part_sizes
-from handlers.asset.worker import commands_of, leftover_commands, presigned_commands
+from handlers.asset.worker import leftover_commands, presigned_commands
 from infra.breaker import Breakers
 from infra.object_store.s3 import S3Store
 from infra.quota_ledger import Ledger
-from infra.settings import MIB, AssetSettings, BreakerSettings, StoreSettings
+from infra.settings import MIB, BreakerSettings, StoreSettings
 from tests.bus.desk import Desk, desk
 from tests.infra.s3_servers import moto_server
 
@@ -117,12 +117,13 @@ async def bench(s3_url: str, library: Any, mongo_url: str, redis_url: str) -> As
         ledger = Ledger(library.redis)
         presigned = Presigned(store, ledger, grace=GRACE)
         table = {
-            **commands_of(store, library.images, AssetSettings()),
+            **library.handling.table,
+            SweepBlob: Blobs(store).sweep_blob,
             **presigned_commands(presigned),
-        }  # type: ignore[arg-type]
+        }
         async with desk(
             "asset",
-            table,  # type: ignore[arg-type]
+            table,
             mongo_url=mongo_url,
             redis_url=redis_url,
             logical=4,
