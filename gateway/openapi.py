@@ -28,12 +28,15 @@ _STATUS_TEXT = {
     "403": "Not allowed",
     "404": "Not found, or another tenant's",
     "409": "In conflict with what is there",
+    "410": "Expired",
     "412": "Changed since it was read",
     "413": "Too large",
     "415": "Media type not supported",
     "416": "Range outside of the file",
     "422": "Not valid",
+    "423": "Locked; try again in a moment",
     "429": "Too many; see Retry-After",
+    "460": "The checksum does not fit",
     "503": "A dependency is down; try again",
 }
 
@@ -163,6 +166,7 @@ def _headers(route: Route) -> list[dict[str, Any]]:
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
+    headers += [{"name": n, "in": "header", "schema": s} for n, s in route.headers.items()]
     if "if_match" in route.injected.values():
         headers.append(
             _header(
@@ -251,6 +255,7 @@ def _refusals(route: Route) -> list[str]:
         found += ["409", "413", "415"]
     if "if_match" in route.injected.values():
         found.append("412")
+    found += map(str, route.refusals)
     if route.contract is not None and route.contract.domain() == "auth":
         found.append("429")
     return sorted(found)

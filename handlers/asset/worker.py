@@ -15,13 +15,15 @@ from contracts.asset.commands import (
     RegisterAsset,
     RenderTransform,
     SweepBlob,
+    SweepUpload,
     UpdateAsset,
 )
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Inspecting, Processing, Transforms
+from handlers.asset.handlers import Blobs, Inspecting, Processing, Transforms, Uploads
 from handlers.asset.queries import use_signer
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
@@ -29,6 +31,7 @@ from infra.object_store import ObjectStore, open_store
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
+from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -37,7 +40,7 @@ REACTIONS: dict[type[Event], Handler] = {
 
 
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings
+    store: ObjectStore, images: ImagePipeline, uploads: Uploads, settings: AssetSettings
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
@@ -46,6 +49,7 @@ def commands_of(
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
@@ -79,6 +83,8 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
     notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
     transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
@@ -86,11 +92,12 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         yield Domain(
             "asset",
             commands={
-                **commands_of(store, images, settings.assets),
+                **commands_of(store, images, uploads, settings.assets),
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
             checks={"object_store": store.check},
+            clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
         )
     finally:
         await asyncio.gather(images.close(), pictures.close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.processing import ProcessAsset
 from contracts.asset.commands.transforms import RenderTransform
-from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
+from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
 __all__ = [
     "DeleteAsset",
@@ -15,5 +15,6 @@ __all__ = [
     "RegisterAsset",
     "RenderTransform",
     "SweepBlob",
+    "SweepUpload",
     "UpdateAsset",
 ]

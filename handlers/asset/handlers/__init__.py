@@ -13,12 +13,14 @@ from handlers.asset.handlers.library import (
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
 from handlers.asset.handlers.transforms import Transforms
+from handlers.asset.handlers.uploads import Uploads
 
 __all__ = [
     "Blobs",
     "Inspecting",
     "Processing",
     "Transforms",
+    "Uploads",
     "delete_asset",
     "detach_project",
     "purge_assets",
