@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
-from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
@@ -15,6 +15,7 @@ __all__ = [
     "RegisterAsset",
     "RenderTransform",
     "SweepBlob",
+    "SweepRenditions",
     "SweepUpload",
     "UpdateAsset",
 ]

@@ -11,7 +11,9 @@ from handlers.asset.handlers.library import (
     update_asset,
 )
 from handlers.asset.handlers.processing import Processing
+from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.rendering import Rendering
 from handlers.asset.handlers.transforms import Transforms
 from handlers.asset.handlers.uploads import Uploads
 
@@ -19,6 +21,8 @@ __all__ = [
     "Blobs",
     "Inspecting",
     "Processing",
+    "Rebuilding",
+    "Rendering",
     "Transforms",
     "Uploads",
     "delete_asset",
