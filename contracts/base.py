@@ -19,9 +19,13 @@ class Contract(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FromRequest:
-    """Marks a command's field that the gateway fills from the request, never from the body."""
+    """Marks a command's field that the gateway fills from the request, never from the body.
 
-    what: Literal["address", "agent", "if_match"]
+    ``parameter`` is a query parameter of the field's name, ``barred`` what of the command's
+    ``ids`` the actor may not change.
+    """
+
+    what: Literal["address", "agent", "if_match", "parameter", "barred"]
 
 
 IfRevision = Annotated[

@@ -115,7 +115,7 @@ def parse_parameters(request: web.Request, model: type[BaseModel] | None) -> dic
         info = model.model_fields.get(name)
         if (
             info is not None
-            and info.annotation is int
+            and info.annotation in (int, int | None)
             and not _INTEGER.fullmatch(request.query[name])
         ):
             detail = "must be a whole number, in digits"

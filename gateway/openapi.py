@@ -188,9 +188,11 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
             "in": "query",
             "required": name in required,
             **({"description": found["description"]} if "description" in found else {}),
-            "schema": _plain(found, local),
+            **({} if shown.get("type") != "array" else {"style": "form", "explode": False}),
+            "schema": shown,
         }
         for name, found in schema.get("properties", {}).items()
+        for shown in (_plain(found, local),)
     ]
 
 

@@ -33,6 +33,7 @@ UPLOADS: list[Route] = [
                     "properties": {
                         "file": {"type": "string", "format": "binary", "minLength": 1},
                         "project_id": {"type": "string"},
+                        "folder_id": {"type": "string"},
                         "tags": {"type": "string", "description": "Separated by commas."},
                     },
                 }

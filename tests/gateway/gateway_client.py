@@ -178,6 +178,7 @@ class Tenant:
     asset_view: dict[str, Any]
     team: str
     invitation: str
+    folder: str
     people: dict[str, Person] = field(default_factory=dict)
 
     @property
@@ -187,7 +188,7 @@ class Tenant:
     def secrets(self) -> set[str]:
         """What nobody else may ever see."""
         found = {self.marker, self.org, self.brand, self.project, self.asset}
-        found |= {self.team, self.invitation}
+        found |= {self.team, self.invitation, self.folder}
         return found | {each for one in self.people.values() for each in (one.id, one.email)}
 
 
@@ -205,12 +206,13 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
         headers={"Content-Type": "image/svg+xml"},
     )
     team = await owner.api.post(f"/v1/orgs/{org}/teams", {"name": f"{marker} team"})
+    folder = await owner.api.post(f"/v1/orgs/{org}/folders", {"name": f"{marker} folder"})
     email = f"{marker}.{secrets.token_hex(5)}@example.com"
     invited = await owner.api.post(f"/v1/orgs/{org}/invitations", {"email": email})
     role = await owner.api.post(
         f"/v1/orgs/{org}/brands/{brand}/roles", {"holder": team.json["id"], "role": "editor"}
     )
-    for each in (project, asset, team, invited, role):
+    for each in (project, asset, team, folder, invited, role):
         assert each.status == 201, str(each)
     view = asset.json
     return Tenant(
@@ -222,6 +224,7 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
         view,
         team.json["id"],
         invited.json["id"],
+        folder.json["id"],
         {"owner": owner},
     )
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from contracts.asset.commands.bulk import ChangeAssets, RenameTag, RetagAssets
+from contracts.asset.commands.folders import (
+    CreateFolder,
+    DeleteFolder,
+    EmptyFolder,
+    UpdateFolder,
+)
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.processing import ProcessAsset
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
 
 __all__ = [
+    "ChangeAssets",
+    "CreateFolder",
     "DeleteAsset",
+    "DeleteFolder",
     "DetachProject",
+    "EmptyFolder",
     "ProcessAsset",
     "PurgeAssets",
     "RegisterAsset",
+    "RenameTag",
+    "RetagAssets",
     "SweepBlob",
     "UpdateAsset",
+    "UpdateFolder",
 ]

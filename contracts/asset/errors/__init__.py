@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
-from contracts.asset.errors.library import AssetNotFound
+from contracts.asset.errors.folders import (
+    FolderNameTaken,
+    FolderNotEmpty,
+    FolderNotFound,
+    FolderTooDeep,
+    FolderWithinItself,
+    TooManyFolders,
+)
+from contracts.asset.errors.library import (
+    AssetNotFound,
+    BulkInvalid,
+    FilterInvalid,
+    TagUnchanged,
+    TooManyTags,
+)
 from contracts.asset.errors.processing import (
     BytesMissing,
     ImageCorrupt,
@@ -23,9 +37,16 @@ from contracts.asset.errors.uploads import (
 
 __all__ = [
     "AssetNotFound",
+    "BulkInvalid",
     "BytesMissing",
     "FileNotFound",
     "FileUrlInvalid",
+    "FilterInvalid",
+    "FolderNameTaken",
+    "FolderNotEmpty",
+    "FolderNotFound",
+    "FolderTooDeep",
+    "FolderWithinItself",
     "ImageCorrupt",
     "ImageFailed",
     "ImageTimeout",
@@ -33,6 +54,9 @@ __all__ = [
     "ImageUnsupported",
     "QuotaExceeded",
     "StorageFull",
+    "TagUnchanged",
+    "TooManyFolders",
+    "TooManyTags",
     "UploadCut",
     "UploadEmpty",
     "UploadMalformed",

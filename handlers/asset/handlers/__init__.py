@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.bulk import change_assets, rename_tag, retag_assets
+from handlers.asset.handlers.folders import Folders, delete_folder, empty_folder, update_folder
 from handlers.asset.handlers.library import (
     delete_asset,
     detach_project,
@@ -14,10 +16,17 @@ from handlers.asset.handlers.registering import register_asset
 
 __all__ = [
     "Blobs",
+    "Folders",
     "Processing",
+    "change_assets",
     "delete_asset",
+    "delete_folder",
     "detach_project",
+    "empty_folder",
     "purge_assets",
     "register_asset",
+    "rename_tag",
+    "retag_assets",
     "update_asset",
+    "update_folder",
 ]

@@ -51,7 +51,10 @@ def asset_view(asset: Asset) -> AssetView:
         placeholder=media.placeholder,
         dominant_color=media.dominant_color,
         project_id=asset.project_id,
+        folder_id=asset.folder_id,
         tags=tuple(asset.tags),
         created_at=asset.created_at,
+        updated_at=asset.updated_at,
+        created_by=asset.created_by,
         revision=asset.revision,
     )
