@@ -11,10 +11,9 @@ from pydantic.json_schema import models_json_schema
 
 from contracts.permissions import GRANTS, PLATFORM_GRANTS, Permission, PlatformPermission
 from gateway.admission import LIMIT_HEADERS
+from gateway.parameters import TEMPLATE, parameters_shown
 from gateway.table import Access, Route, has_secrets, is_page
 from infra.problems import MEDIA_TYPE, Problem
-
-TEMPLATE = "#/components/schemas/{model}"
 
 _STATUS_TEXT = {
     "200": "Done",
@@ -28,14 +27,19 @@ _STATUS_TEXT = {
     "403": "Not allowed",
     "404": "Not found, or another tenant's",
     "409": "In conflict with what is there",
+    "410": "Expired",
     "412": "Changed since it was read",
     "413": "Too large",
     "415": "Media type not supported",
     "416": "Range outside of the file",
     "422": "Not valid",
+    "423": "Locked; try again in a moment",
     "429": "Too many; see Retry-After",
+    "460": "The checksum does not fit",
     "503": "A dependency is down; try again",
 }
+
+_OF_FILES = ("getFile", "getTransformed")
 
 
 class Accepted(BaseModel):
@@ -104,7 +108,11 @@ def _operation(
         "operationId": route.operation,
         "summary": route.summary,
         "tags": [_tag(route.path)],
-        "parameters": [*_path_parameters(route), *_headers(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route),
+            *_headers(route),
+            *parameters_shown(route.parameters),
+        ],
         "responses": _responses(route, references),
         "security": [] if route.allow is Access.PUBLIC else [{"bearer": []}],
     }
@@ -161,6 +169,7 @@ def _headers(route: Route) -> list[dict[str, Any]]:
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
+    headers += [{"name": n, "in": "header", "schema": s} for n, s in route.headers.items()]
     if "if_match" in route.injected.values():
         headers.append(
             _header(
@@ -176,44 +185,11 @@ def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, An
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
-    if route.parameters is None:
-        return []
-    schema = route.parameters.model_json_schema(ref_template=TEMPLATE)
-    local = schema.get("$defs", {})
-    required = set(schema.get("required", []))
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in required,
-            **({"description": found["description"]} if "description" in found else {}),
-            **({} if shown.get("type") != "array" else {"style": "form", "explode": False}),
-            "schema": shown,
-        }
-        for name, found in schema.get("properties", {}).items()
-        for shown in (_plain(found, local),)
-    ]
-
-
-def _plain(schema: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema without references and null: an absent parameter is simply absent."""
-    shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    if "$ref" in shown:
-        shown = dict(local[shown["$ref"].rpartition("/")[2]])
-    if "anyOf" in shown:
-        options = [option for option in shown.pop("anyOf") if option.get("type") != "null"]
-        if shown.get("default", 0) is None:
-            shown.pop("default")
-        shown.update(_plain(options[0], local))
-    return {key: value for key, value in shown.items() if key not in ("title", "description")}
-
-
 def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = {str(route.status): _success(route, references)}
     if (route.kind == "command" and _may_wait(route)) or (route.operation == "uploadAsset"):
         answers["202"] = _json("202", references[(Accepted, "serialization")])
-    if route.operation == "getFile":
+    if route.operation in _OF_FILES:
         answers["206"] = {"description": _STATUS_TEXT["206"], "content": _bytes()}
         answers["416"] = {"description": _STATUS_TEXT["416"]}
     if (
@@ -221,7 +197,7 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
         and route.revised
         and route.answers
         and "revision" in route.answers.model_fields
-    ) or route.operation == "getFile":
+    ) or route.operation in _OF_FILES:
         answers["304"] = {"description": _STATUS_TEXT["304"]}
     for status in _refusals(route):
         answers[status] = {
@@ -241,12 +217,17 @@ def _refusals(route: Route) -> list[str]:
     found = ["400", "404", "422", "429", "503"]
     if route.allow is not Access.PUBLIC or route.contract is not None:
         found.append("401")
-    if route.allow is not Access.PUBLIC or route.operation == "getFile":
+    if route.allow is not Access.PUBLIC or route.operation in _OF_FILES:
         found.append("403")
+    if route.operation in _OF_FILES:
+        found.append("412")
+    if route.operation == "getTransform":
+        found.append("409")
     if route.method != "GET":
         found += ["409", "413", "415"]
     if "if_match" in route.injected.values():
         found.append("412")
+    found += map(str, route.refusals)
     if route.contract is not None and route.contract.domain() == "auth":
         found.append("429")
     return sorted(found)

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from contracts.base import Command, FromRequest
 
+TEMPLATE = "#/components/schemas/{model}"
+"""Where OpenAPI keeps a schema."""
+
 
 def parameters_of_command(contract: type[Command]) -> type[BaseModel] | None:
     """The query parameters of a command, where it has some."""
@@ -60,3 +63,37 @@ def parameters_of_query(
         __config__=ConfigDict(extra="forbid", hide_input_in_errors=True),
         **fields,
     )
+
+
+def parameters_shown(parameters: type[BaseModel] | None) -> list[dict[str, Any]]:
+    """Query parameters as OpenAPI has them."""
+    if parameters is None:
+        return []
+    schema = parameters.model_json_schema(ref_template=TEMPLATE)
+    local = schema.get("$defs", {})
+    required = set(schema.get("required", []))
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            **({"description": found["description"]} if "description" in found else {}),
+            **({} if shown.get("type") != "array" else {"style": "form", "explode": False}),
+            "schema": shown,
+        }
+        for name, found in schema.get("properties", {}).items()
+        for shown in (_plain(found, local),)
+    ]
+
+
+def _plain(schema: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema without references and null: an absent parameter is simply absent."""
+    shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
+    if "$ref" in shown:
+        shown = dict(local[shown["$ref"].rpartition("/")[2]])
+    if "anyOf" in shown:
+        options = [option for option in shown.pop("anyOf") if option.get("type") != "null"]
+        if shown.get("default", 0) is None:
+            shown.pop("default")
+        shown.update(_plain(options[0], local))
+    return {key: value for key, value in shown.items() if key not in ("title", "description")}

@@ -15,8 +15,10 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
+from gateway.serving.pictures import Pictures
 from gateway.uploading.quota import Quota
 from gateway.uploading.quota_ledger import Ledger
+from gateway.uploading.resumable import Resumables
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
 from handlers.domain import Context
@@ -46,8 +48,10 @@ class Gateway:
     rates: Rates
     idempotency: Idempotency
     store: ObjectStore
+    resumables: Resumables
     signer: FileSigner
     quota: Quota
+    pictures: Pictures
     tickets: TicketStore
     committer: Committer
     """Of events that producers send: commands are carried out by workers alone."""
@@ -91,8 +95,16 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                     patience=settings.gateway.reply_timeout + 2,
                 ),
                 store=store,
+                resumables=Resumables(store, context.redis, settings),
                 signer=file_signer(settings),
                 quota=Quota(Ledger(context.redis), settings.uploads.quota),
+                pictures=Pictures(
+                    store,
+                    context.publisher,
+                    replies,
+                    pause=settings.files.transform_pause,
+                    wait=settings.gateway.reply_timeout,
+                ),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
                 committer=committer,
             )

@@ -22,6 +22,18 @@ class RenditionView(View):
     url: str
 
 
+class UploadView(View):
+    """An upload that comes in pieces (tus)."""
+
+    id: Id
+    offset: int = Field(ge=0, description="Bytes that have arrived.")
+    length: int | None = Field(None, description="Bytes it will have; null while not known.")
+    expires_at: Instant | None = Field(
+        None, description="When what is not complete is removed; null when the asset is made."
+    )
+    asset_id: Id | None = Field(None, description="The asset, once there is one.")
+
+
 class AssetErrorView(View):
     """Why an asset failed."""
 
@@ -43,9 +55,18 @@ class AssetView(View):
     status: AssetStatus
     error: AssetErrorView | None = None
     url: str = Field(description="The original.")
+    download_url: str | None = Field(
+        None, description="The original, to be saved under the asset's name."
+    )
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
     dominant_color: str | None = Field(None, description="#rrggbb")
+    duration: float | None = Field(None, description="Seconds, of video and audio.")
+    pages: int | None = Field(None, description="Pages of a PDF.")
+    font_family: str | None = None
+    font_style: str | None = Field(None, description="As the font calls it, e.g. `Bold Italic`.")
+    entries: int | None = Field(None, description="Files and folders in a ZIP.")
+    unpacked_bytes: int | None = Field(None, description="Bytes a ZIP unpacks to.")
     project_id: Id | None = None
     folder_id: Id | None = Field(None, description="null: in no folder.")
     tags: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,21 +18,35 @@ from contracts.asset.commands import (
     PurgeAssets,
     RegisterAsset,
     RenameTag,
+    RenderTransform,
     RetagAssets,
     SweepBlob,
+    SweepUpload,
     UpdateAsset,
     UpdateFolder,
 )
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Folders, Processing
+from handlers.asset.handlers import (
+    Blobs,
+    Folders,
+    Inspecting,
+    Processing,
+    Transforms,
+    Uploads,
+)
 from handlers.asset.queries import use_signer
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
+from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
+from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
+from infra.settings import AssetSettings, Settings
 from infra.settings.assets import LibrarySettings
+from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -40,17 +55,27 @@ REACTIONS: dict[type[Event], Handler] = {
 
 
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, library: LibrarySettings
+    store: ObjectStore, images: ImagePipeline, uploads: Uploads, settings: AssetSettings
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
-    processing, blobs = Processing(store, images), Blobs(store)
-    folders = Folders(library.folders)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    processing, blobs = Processing(store, images, inspecting), Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
+        DetachProject: handlers.detach_project,
+        PurgeAssets: handlers.purge_assets,
+    }
+
+
+def library_commands(settings: LibrarySettings) -> dict[type[Command], Handler]:
+    """Those of folders, and of many assets at once."""
+    folders = Folders(settings.folders)
+    return {
         ChangeAssets: handlers.change_assets,
         RenameTag: handlers.rename_tag,
         RetagAssets: handlers.retag_assets,
@@ -58,9 +83,25 @@ def commands_of(
         UpdateFolder: handlers.update_folder,
         DeleteFolder: handlers.delete_folder,
         EmptyFolder: handlers.empty_folder,
-        DetachProject: handlers.detach_project,
-        PurgeAssets: handlers.purge_assets,
     }
+
+
+def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
+    """Command → handler, of pictures that somebody waits for."""
+    return {RenderTransform: transforms.render_transform}
+
+
+def picture_pipeline(settings: Settings) -> ImagePipeline:
+    """Processes of their own for them, so that they wait behind no processing of uploads."""
+    files = settings.files
+    return ImagePipeline(
+        settings.assets.model_copy(
+            update={
+                "image_workers": files.transform_workers,
+                "image_timeout": files.transform_timeout,
+            }
+        )
+    )
 
 
 @asynccontextmanager
@@ -68,17 +109,26 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
-    images = ImagePipeline(settings.assets)
+    images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
+    notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
+    transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     await store.start()
-    await images.start()
+    await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images, settings.library),
+            commands={
+                **commands_of(store, images, uploads, settings.assets),
+                **library_commands(settings.library),
+                **picture_commands(transforms),
+            },
             reactions=REACTIONS,
             checks={"object_store": store.check},
+            clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
         )
     finally:
-        await images.close()
+        await asyncio.gather(images.close(), pictures.close())
         await store.close()

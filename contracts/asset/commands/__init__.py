@@ -11,7 +11,8 @@ from contracts.asset.commands.folders import (
 )
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.processing import ProcessAsset
-from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
+from contracts.asset.commands.transforms import RenderTransform
+from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
 __all__ = [
     "ChangeAssets",
@@ -24,8 +25,10 @@ __all__ = [
     "PurgeAssets",
     "RegisterAsset",
     "RenameTag",
+    "RenderTransform",
     "RetagAssets",
     "SweepBlob",
+    "SweepUpload",
     "UpdateAsset",
     "UpdateFolder",
 ]

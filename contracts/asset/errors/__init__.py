@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
+from contracts.asset.errors.files import (
+    FileChanged,
+    FileNotFound,
+    FileUrlExpired,
+    FileUrlInvalid,
+    RangeOutside,
+)
 from contracts.asset.errors.folders import (
     FolderNameTaken,
     FolderNotEmpty,
@@ -19,27 +25,54 @@ from contracts.asset.errors.library import (
     TooManyTags,
 )
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
+)
+from contracts.asset.errors.transforms import (
+    AssetNotReady,
+    TransformImpossible,
+    TransformInvalid,
+    TransformLater,
 )
 from contracts.asset.errors.uploads import (
     QuotaExceeded,
     StorageFull,
+    TusVersionUnsupported,
+    TypeForbidden,
+    UploadChecksumWrong,
     UploadCut,
     UploadEmpty,
+    UploadExpired,
+    UploadHeaderInvalid,
+    UploadLocked,
     UploadMalformed,
+    UploadNotFound,
+    UploadOffsetWrong,
+    UploadsTooMany,
     UploadTooLarge,
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetNotFound",
+    "AssetNotReady",
     "BulkInvalid",
     "BytesMissing",
+    "FileChanged",
     "FileNotFound",
+    "FileUrlExpired",
     "FileUrlInvalid",
     "FilterInvalid",
     "FolderNameTaken",
@@ -52,13 +85,27 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
     "QuotaExceeded",
+    "RangeOutside",
     "StorageFull",
     "TagUnchanged",
     "TooManyFolders",
     "TooManyTags",
+    "TransformImpossible",
+    "TransformInvalid",
+    "TransformLater",
+    "TusVersionUnsupported",
+    "TypeForbidden",
+    "UploadChecksumWrong",
     "UploadCut",
     "UploadEmpty",
+    "UploadExpired",
+    "UploadHeaderInvalid",
+    "UploadLocked",
     "UploadMalformed",
+    "UploadNotFound",
+    "UploadOffsetWrong",
     "UploadTooLarge",
+    "UploadsTooMany",
 ]

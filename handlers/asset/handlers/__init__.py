@@ -5,6 +5,7 @@ from __future__ import annotations
 from handlers.asset.handlers.blobs import Blobs
 from handlers.asset.handlers.bulk import change_assets, rename_tag, retag_assets
 from handlers.asset.handlers.folders import Folders, delete_folder, empty_folder, update_folder
+from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.library import (
     delete_asset,
     detach_project,
@@ -13,11 +14,16 @@ from handlers.asset.handlers.library import (
 )
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.transforms import Transforms
+from handlers.asset.handlers.uploads import Uploads
 
 __all__ = [
     "Blobs",
     "Folders",
+    "Inspecting",
     "Processing",
+    "Transforms",
+    "Uploads",
     "change_assets",
     "delete_asset",
     "delete_folder",

@@ -19,6 +19,7 @@ from handlers.asset.queries.storage import (
     list_stored_contents,
 )
 from handlers.asset.queries.tags import list_tags
+from handlers.asset.queries.transforms import get_transform
 from handlers.asset.queries.views import asset_view, use_signer
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "get_asset_status",
     "get_folder",
     "get_stored_bytes",
+    "get_transform",
     "list_assets",
     "list_folders",
     "list_stored_contents",

@@ -60,7 +60,7 @@ class AssetFilter(Contract):
         Field(description="Has all of these tags, separated by commas."),
     ] = None
     kind: Annotated[
-        Annotated[tuple[AssetKind, ...], Listed, Field(min_length=1, max_length=7)] | None,
+        Annotated[tuple[AssetKind, ...], Listed, Field(min_length=1, max_length=20)] | None,
         Field(description="One of these kinds, separated by commas."),
     ] = None
     status: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.asset.views import AssetErrorView, AssetView, RenditionView
 from handlers.asset.documents import Asset, Media
+from handlers.asset.kinds import served_name
 from handlers.asset.rules import PIPELINE, blob_key
 from infra.signing import FileSigner
 
@@ -13,6 +14,11 @@ _signers: list[FileSigner] = []
 def use_signer(signer: FileSigner) -> None:
     """Set what signs the URLs in this process's views."""
     _signers[:] = [signer]
+
+
+def signer_in_use() -> FileSigner:
+    """What ``use_signer`` has set."""
+    return _signers[0]
 
 
 def asset_view(asset: Asset) -> AssetView:
@@ -35,7 +41,13 @@ def asset_view(asset: Asset) -> AssetView:
         url=signer.url(
             blob_key(asset.organization_id, asset.blob_id),
             media_type=asset.media_type,
+            filename=served_name(asset.name, asset.media_type),
+        ),
+        download_url=signer.url(
+            blob_key(asset.organization_id, asset.blob_id),
+            media_type=asset.media_type,
             filename=asset.name,
+            download=True,
         ),
         renditions=tuple(
             RenditionView(
@@ -50,6 +62,12 @@ def asset_view(asset: Asset) -> AssetView:
         ),
         placeholder=media.placeholder,
         dominant_color=media.dominant_color,
+        duration=media.duration,
+        pages=media.pages,
+        font_family=media.font_family,
+        font_style=media.font_style,
+        entries=media.entries,
+        unpacked_bytes=media.unpacked_bytes,
         project_id=asset.project_id,
         folder_id=asset.folder_id,
         tags=tuple(asset.tags),
