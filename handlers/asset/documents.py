@@ -7,6 +7,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from bus.documents import Aggregate
 from contracts.asset.types import AssetKind, AssetStatus, Orientation
+from contracts.types import Instant, now
 from handlers.asset.colors import Lab, cell_of, lab_of
 from handlers.asset.words import folder_key, label, name_key, words_of
 
@@ -54,10 +55,30 @@ class Blob(Aggregate):
     media_type: str
     references: int = 1
     media: Media | None = None
+    replaced_at: Instant | None = None
+    """When renditions were last made anew, while those of before are still there."""
+
+    def take(self, media: Media) -> bool:
+        """Have these findings in place of earlier ones; False when the earlier stay.
+
+        They do where a new pipeline cannot render what an earlier one could.
+        """
+        before = self.media
+        if before is not None and media.error_code and not before.error_code:
+            return False
+        if before is not None and before.renditions and before.pipeline != media.pipeline:
+            self.replaced_at = now()
+        self.media = media
+        return True
 
     class Settings:
         name = "blobs"
         indexes = [
+            IndexModel(
+                [("replaced_at", ASCENDING)],
+                partialFilterExpression={"replaced_at": {"$type": "date"}},
+                name="replaced",
+            ),
             IndexModel(
                 [("organization_id", ASCENDING), ("sha256", ASCENDING)], unique=True, name="bytes"
             ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bus.handling import Handler
 from contracts.asset.commands import (
@@ -21,10 +22,12 @@ from contracts.asset.commands import (
     RenderTransform,
     RetagAssets,
     SweepBlob,
+    SweepRenditions,
     SweepUpload,
     UpdateAsset,
     UpdateFolder,
 )
+from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
@@ -33,10 +36,13 @@ from handlers.asset.handlers import (
     Folders,
     Inspecting,
     Processing,
+    Rebuilding,
+    Rendering,
     Transforms,
     Uploads,
 )
 from handlers.asset.queries import use_signer
+from handlers.asset.rules import PIPELINE
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
@@ -54,16 +60,33 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
+REBUILDS: dict[type[Event], Callable[..., Any]] = {
+    AssetUploaded: Rebuilding.rebuild_renditions,
+}
+
+
+def rebuilding_of(
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, *, kept: float
+) -> Rebuilding:
+    """What looks into assets, and does so again; ``kept`` where no setting says."""
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    if settings.replaced_kept is not None:
+        kept = settings.replaced_kept
+    processing = Processing(rendering, inspecting)
+    return Rebuilding(store, processing, kept, settings.image_workers)
+
+
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, uploads: Uploads, settings: AssetSettings
+    store: ObjectStore, rebuilding: Rebuilding, uploads: Uploads
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
-    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
-    processing, blobs = Processing(store, images, inspecting), Blobs(store)
+    processing, blobs = rebuilding.processing, Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepRenditions: rebuilding.sweep_renditions,
         SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DeleteAsset: handlers.delete_asset,
@@ -115,19 +138,25 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     expire, most = settings.uploads.expire, settings.uploads.open
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
+    # What a URL may be good for: see FileSigner.url.
+    rebuilding = rebuilding_of(store, images, settings.assets, kept=2 * settings.store.url_ttl)
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
             commands={
-                **commands_of(store, images, uploads, settings.assets),
+                **commands_of(store, rebuilding, uploads),
                 **library_commands(settings.library),
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
+            rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
             checks={"object_store": store.check},
-            clocks=(Clock("asset.uploads", min(300.0, expire / 4), uploads.due),),
+            clocks=(
+                Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
+                Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
+            ),
         )
     finally:
         await asyncio.gather(images.close(), pictures.close())

@@ -10,7 +10,7 @@ from contracts.asset.commands.folders import (
     UpdateFolder,
 )
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
-from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
@@ -28,6 +28,7 @@ __all__ = [
     "RenderTransform",
     "RetagAssets",
     "SweepBlob",
+    "SweepRenditions",
     "SweepUpload",
     "UpdateAsset",
     "UpdateFolder",

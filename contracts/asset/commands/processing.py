@@ -13,3 +13,13 @@ class ProcessAsset(Command):
     lane = "slow"
 
     asset: Id
+
+
+class SweepRenditions(Command):
+    """Remove the renditions of a blob that were made anew since."""
+
+    wire = "asset.renditions.sweep"
+    lane = "slow"
+
+    organization_id: Id
+    blob_id: Id

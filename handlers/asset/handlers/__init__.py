@@ -13,7 +13,9 @@ from handlers.asset.handlers.library import (
     update_asset,
 )
 from handlers.asset.handlers.processing import Processing
+from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.rendering import Rendering
 from handlers.asset.handlers.transforms import Transforms
 from handlers.asset.handlers.uploads import Uploads
 
@@ -22,6 +24,8 @@ __all__ = [
     "Folders",
     "Inspecting",
     "Processing",
+    "Rebuilding",
+    "Rendering",
     "Transforms",
     "Uploads",
     "change_assets",

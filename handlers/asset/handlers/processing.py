@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import ProcessAsset, SweepBlob
 from contracts.asset.events import AssetFailed, AssetReady
 from contracts.errors import Retry
-from handlers.asset.documents import Asset, Blob, Media, StoredRendition
+from handlers.asset.documents import Asset, Blob, Media
 from handlers.asset.handlers.inspecting import Inspecting
-from handlers.asset.handlers.patience import patient
-from handlers.asset.rules import PIPELINE, blob_key, rendition_key
-from infra.images import ImagePipeline, ImageRejected
+from handlers.asset.handlers.rendering import Rendering
 from infra.inspection import is_inspected
-from infra.object_store import ObjectNotFound, ObjectStore
+
+_REMEMBERED = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Processing:
     """The handlers, with what they need of the outside world."""
 
-    store: ObjectStore
-    images: ImagePipeline
+    rendering: Rendering
     inspecting: Inspecting
+    lately: dict[tuple[str, str], Media] = field(default_factory=dict)
 
     async def process_asset(self, command: ProcessAsset, uow: UnitOfWork) -> None:
         asset = await Asset.get(command.asset)
@@ -34,8 +31,9 @@ class Processing:
         blob = await Blob.get(asset.blob_id)
         if blob is None:
             raise Retry(0.5, "the bytes' document is not visible yet")
-        if blob.media is None or blob.media.pipeline != PIPELINE:
-            media = await self._look_into(asset)
+        pipeline = self.rendering.pipeline
+        if blob.media is None or blob.media.pipeline != pipeline:
+            media = await self.look_into(asset)
             # Read anew: looking took a while, and only what is written now must be fresh.
             source = asset
             asset, blob = await Asset.get(command.asset), await Blob.get(blob.id)
@@ -45,11 +43,12 @@ class Processing:
                 return
             if asset is None:
                 return
-            blob.media = media
-            uow.save(blob)
-        self._conclude(asset, blob.media or Media(pipeline=PIPELINE), uow)
+            if blob.take(media):
+                uow.save(blob)
+        self.conclude(asset, blob.media or Media(pipeline=pipeline), uow)
 
-    def _conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
+    def conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
+        """Stage that an asset is ready, or has failed."""
         asset.media = media
         asset.kind = media.kind or asset.kind
         asset.status = "failed" if media.error_code else "ready"
@@ -80,48 +79,22 @@ class Processing:
             asset,
         )
 
-    async def _look_into(self, asset: Asset) -> Media:
+    async def look_into(self, asset: Asset) -> Media:
+        """What an asset's bytes are, by its kind. Raises Retry when that cannot be told now.
+
+        A handler that is run again, or for another asset of the same bytes, is told what was
+        found a moment ago.
+        """
+        key = (asset.blob_id, asset.kind)
+        if key in self.lately:
+            return self.lately[key].model_copy(deep=True)
         if asset.kind != "image" or is_inspected(asset.media_type):
-            return await self.inspecting.look_into(asset)
-        async with patient():
-            with tempfile.TemporaryDirectory(prefix="grid8-") as folder:
-                source, into = Path(folder) / "original", Path(folder) / "renditions"
-                into.mkdir()
-                try:
-                    await self.store.fetch(blob_key(asset.organization_id, asset.blob_id), source)
-                except ObjectNotFound:
-                    return Media(
-                        pipeline=PIPELINE,
-                        error_code="asset.bytes_missing",
-                        error_detail="The stored bytes are gone.",
-                    )
-                try:
-                    rendered = await self.images.render(source, into)
-                except ImageRejected as rejection:
-                    return Media(
-                        pipeline=PIPELINE,
-                        error_code=rejection.code,
-                        error_detail=rejection.detail,
-                    )
-                stored = []
-                for each in rendered.renditions:
-                    key = rendition_key(asset.organization_id, asset.blob_id, each.name)
-                    await self.store.write_file(key, each.path, media_type=each.media_type)
-                    stored.append(
-                        StoredRendition(
-                            name=each.name,
-                            key=key,
-                            width=each.width,
-                            height=each.height,
-                            media_type=each.media_type,
-                            bytes=each.bytes,
-                        )
-                    )
-        return Media(
-            pipeline=PIPELINE,
-            width=rendered.width,
-            height=rendered.height,
-            placeholder=rendered.placeholder,
-            dominant_color=rendered.dominant_color,
-            renditions=stored,
-        )
+            media = await self.inspecting.look_into(asset)
+        else:
+            media = await self.rendering.look_into(asset)
+        media = media.model_copy(update={"pipeline": self.rendering.pipeline})
+        if media.error_code is None:
+            self.lately[key] = media.model_copy(deep=True)
+            while len(self.lately) > _REMEMBERED:
+                del self.lately[next(iter(self.lately))]
+        return media

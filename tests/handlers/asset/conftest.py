@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from bus.broker import connect
 from contracts import sealed
-from handlers.asset.handlers import Uploads
+from handlers.asset.handlers import Rebuilding, Uploads
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
-from handlers.asset.worker import REACTIONS, commands_of, library_commands
+from handlers.asset.worker import REACTIONS, commands_of, library_commands, rebuilding_of
 from infra.images import ImageRejected, Rendered, Rendition
+from infra.images.pipeline import Progress
 from infra.object_store.local import LocalStore
 from infra.settings import AssetSettings
 from infra.settings.assets import LibrarySettings
@@ -34,14 +35,18 @@ class Images:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def render(self, source: Path, into: Path) -> Rendered:
+    async def render(self, source: Path, into: Path, progress: Progress | None = None) -> Rendered:
         self.rendered += 1
         self.begun.set()
         await self.gate.wait()
         if source.read_bytes().startswith(b"broken"):
             raise ImageRejected("asset.image_corrupt", "It ends too early.")
+        if progress is not None:
+            await progress(0, 1)
         path = into / "320.webp"
         path.write_bytes(b"small")
+        if progress is not None:
+            await progress(1, 1)
         return Rendered(
             media_type="image/png",
             width=640,
@@ -60,6 +65,7 @@ class Library(Desk):
     store: LocalStore
     images: Images
     uploads: Uploads
+    rebuilding: Rebuilding
 
     async def stored(self) -> list[str]:
         return [stat.key async for stat in self.store.list("")]
@@ -78,8 +84,9 @@ async def library(
     await store.start()
     redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
     uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
+    rebuilding = rebuilding_of(store, images, AssetSettings(), kept=0)  # type: ignore[arg-type]
     table: dict[Any, Any] = {
-        **commands_of(store, images, uploads, AssetSettings()),
+        **commands_of(store, rebuilding, uploads),
         **library_commands(LibrarySettings()),
         **REACTIONS,
     }
@@ -94,6 +101,7 @@ async def library(
             store,
             images,
             uploads,
+            rebuilding,
         )
     await redis.aclose()
     await store.close()
