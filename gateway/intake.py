@@ -105,8 +105,8 @@ def _unknown(error: DomainError, pointer: str) -> DomainError:
 
 
 def _from_request(request: web.Request, what: str) -> Any:
-    if what == "barred":
-        return None  # once the command is known: see scopes.py
+    if what in ("barred", "gateway"):
+        return None  # said once the command is known
     if what == "address":
         return request["address"]
     if what == "agent":

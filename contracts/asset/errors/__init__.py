@@ -24,6 +24,12 @@ from contracts.asset.errors.library import (
     TagUnchanged,
     TooManyTags,
 )
+from contracts.asset.errors.presigned import (
+    PresignedIncomplete,
+    PresignedMismatch,
+    PresignedNotFound,
+    PresignUnavailable,
+)
 from contracts.asset.errors.processing import (
     ArchiveBomb,
     ArchiveCorrupt,
@@ -86,6 +92,10 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "InspectionTimeout",
+    "PresignUnavailable",
+    "PresignedIncomplete",
+    "PresignedMismatch",
+    "PresignedNotFound",
     "QuotaExceeded",
     "RangeOutside",
     "StorageFull",

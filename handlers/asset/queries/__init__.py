@@ -12,6 +12,7 @@ from handlers.asset.queries.assets import (
     list_assets,
 )
 from handlers.asset.queries.folders import folder_view, get_folder, list_folders
+from handlers.asset.queries.presigned import find_project_of_presigned, get_presigned
 from handlers.asset.queries.search import AssetCursor, AssetFilter
 from handlers.asset.queries.storage import (
     get_asset_count,
@@ -29,12 +30,14 @@ __all__ = [
     "find_asset_in_folder",
     "find_asset_with_tag",
     "find_project_of_asset",
+    "find_project_of_presigned",
     "find_projects_of_assets",
     "folder_view",
     "get_asset",
     "get_asset_count",
     "get_asset_status",
     "get_folder",
+    "get_presigned",
     "get_stored_bytes",
     "get_transform",
     "list_assets",
