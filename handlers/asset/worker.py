@@ -15,22 +15,29 @@ from bus.handling import Handler
 from bus.progress import Progress
 from contracts.asset.commands import (
     AbortUpload,
+    ChangeAssets,
     ClearUpload,
     CompleteUpload,
+    CreateFolder,
     DeleteAsset,
+    DeleteFolder,
     DetachProject,
+    EmptyFolder,
     ExpireUpload,
     PresignUpload,
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
+    RenameTag,
     RenderTransform,
+    RetagAssets,
     SweepBlob,
     SweepParts,
     SweepRenditions,
     SweepStore,
     SweepUpload,
     UpdateAsset,
+    UpdateFolder,
 )
 from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
@@ -39,6 +46,7 @@ from handlers.asset import handlers, reactions
 from handlers.asset.documents import Asset
 from handlers.asset.handlers import (
     Blobs,
+    Folders,
     Inspecting,
     Leftovers,
     Presigned,
@@ -60,6 +68,7 @@ from infra.quota_ledger import Ledger
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
+from infra.settings.assets import LibrarySettings
 from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
@@ -108,6 +117,20 @@ def commands_of(
         DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
         PurgeAssets: handlers.purge_assets,
+    }
+
+
+def library_commands(settings: LibrarySettings) -> dict[type[Command], Handler]:
+    """Those of folders, and of many assets at once."""
+    folders = Folders(settings.folders)
+    return {
+        ChangeAssets: handlers.change_assets,
+        RenameTag: handlers.rename_tag,
+        RetagAssets: handlers.retag_assets,
+        CreateFolder: folders.create_folder,
+        UpdateFolder: handlers.update_folder,
+        DeleteFolder: handlers.delete_folder,
+        EmptyFolder: handlers.empty_folder,
     }
 
 
@@ -196,6 +219,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             commands={
                 **presigned_commands(presigned),
                 **leftover_commands(leftovers),
+                **library_commands(settings.library),
                 **commands_of(store, rebuilding, uploads),
                 **picture_commands(transforms),
             },
