@@ -19,12 +19,14 @@ def media_type_of(given: str) -> str:
     return given if _MEDIA_TYPE.fullmatch(given) else "application/octet-stream"
 
 
-def disposition(name: str, media_type: str, *, download: bool) -> str:
+def disposition(name: str, media_type: str, *, download: bool, ours: bool = False) -> str:
     """``inline`` for what is safe to show, unless it is to be downloaded; else ``attachment``.
 
-    ``filename`` is for old clients, ``filename*`` for all.
+    A drawing is safe where it is ``ours``: written anew of what draws. ``filename`` is for old
+    clients, ``filename*`` for all.
     """
-    kind = "inline" if not download and _SHOWN.fullmatch(media_type) else "attachment"
+    shown = _SHOWN.fullmatch(media_type) or (ours and media_type == "image/svg+xml")
+    kind = "inline" if shown and not download else "attachment"
     safe = safe_name(name)
     plain = re.sub(r'[^\x20-\x7e]|["\\%;]', "_", safe)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"

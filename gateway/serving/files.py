@@ -14,6 +14,7 @@ from gateway.serving.disposition import disposition, media_type_of
 from gateway.serving.finding import find_object
 from gateway.serving.sending import Shown, send_object
 from gateway.state import Gateway
+from handlers.asset.rules import is_rendition
 from infra.signing import Purpose, SignatureExpired, SignatureInvalid
 
 Expires = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,10}$")]
@@ -43,11 +44,13 @@ class FileParameters(SignedParameters):
 async def get_file(request: web.Request, gateway: Gateway, _: None) -> web.StreamResponse:
     """A file by the signed URL that a view gave out."""
     given, left = signed_parameters(request, gateway, "file", FileParameters)
-    stat = await find_object(gateway.store, request.match_info["key"])
+    key = request.match_info["key"]
+    stat = await find_object(gateway.store, key)
     if stat is None:
         raise FileNotFound()
     media_type = media_type_of(given.type)
-    shown = disposition(given.name, media_type, download=given.download is not None)
+    download = given.download is not None
+    shown = disposition(given.name, media_type, download=download, ours=is_rendition(key))
     return await send_object(request, gateway, stat, Shown(media_type, shown, left))
 
 

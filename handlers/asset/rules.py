@@ -66,6 +66,11 @@ def rendition_key(organization: str, blob: str, name: str, pipeline: int = PIPEL
     return f"{rendition_prefix(organization, blob)}{pipeline}/{name}"
 
 
+def is_rendition(key: str) -> bool:
+    """Whether a key is of what was made here of an original."""
+    return key.split("/")[2:3] == ["renditions"]
+
+
 def transform_prefix(organization: str, blob: str) -> str:
     """Where the transforms of an original lie."""
     return f"orgs/{organization}/transforms/{blob}/"

@@ -99,6 +99,8 @@ async def test_an_svg_comes_with_one_that_is_safe_to_show(alpha: Tenant, assets:
     assert b"<rect" in drawing.body
     for trick in (b"script", b"alert", b"onload"):
         assert trick not in drawing.body
+    assert drawing.headers["Content-Disposition"].startswith("inline")
+    assert "sandbox" in drawing.headers["Content-Security-Policy"]
     original = await owner.get(made.json["url"])
     assert original.body.startswith(EVIL_SVG)
     assert original.headers["Content-Disposition"].startswith("attachment")
