@@ -12,6 +12,13 @@ AssetKind = Literal["image", "video", "audio", "font", "document", "archive", "o
 AssetStatus = Literal["processing", "ready", "failed"]
 
 
+VersionNumber = Annotated[int, Field(ge=1, le=999_999)]
+"""Counts the versions of an asset from 1; none is given twice."""
+
+UserKind = Literal["brand_kit"]
+"""What may use an asset."""
+
+
 def _once_each(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from contracts.asset.types import AssetKind, AssetStatus
+from contracts.asset.rights import RightsView
+from contracts.asset.types import AssetKind, AssetStatus, UserKind
 from contracts.base import View
 from contracts.types import Id, Instant, Revision, Sha256
 
@@ -48,7 +47,48 @@ class AssetView(View):
     dominant_color: str | None = Field(None, description="#rrggbb")
     project_id: Id | None = None
     tags: tuple[str, ...] = ()
-    rights: dict[str, Any] | None = Field(None, description="Usage rights, when recorded.")
+    rights: RightsView | None = Field(None, description="Usage rights, when recorded.")
     versions: int = Field(1, ge=1, description="How many versions there are.")
+    version: int = Field(1, ge=1, description="The number of the one that is shown here.")
+    uses: int = Field(0, ge=0, description="How many things use it.")
     created_at: Instant
     revision: Revision
+
+
+class VersionView(View):
+    """One version of an asset: its bytes, and what was made of them."""
+
+    asset_id: Id
+    number: int
+    current: bool = Field(description="Whether it is what the asset shows.")
+    kind: AssetKind
+    media_type: str
+    bytes: int
+    sha256: Sha256
+    width: int | None = None
+    height: int | None = None
+    status: AssetStatus
+    error: AssetErrorView | None = None
+    url: str
+    renditions: tuple[RenditionView, ...] = ()
+    placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
+    created_at: Instant
+    created_by: Id | None = Field(None, description="A user or an API key, where known.")
+
+
+class UsageView(View):
+    """Something that uses an asset."""
+
+    kind: UserKind
+    id: Id = Field(description="Of the brand whose kit it is.")
+    name: str | None = None
+    organization_id: Id
+
+
+class TrashedAssetView(View):
+    """An asset in the trash. Its URLs are good until they expire, as everywhere."""
+
+    asset: AssetView
+    deleted_at: Instant
+    deleted_by: Id | None = Field(None, description="A user or an API key.")
+    purge_at: Instant = Field(description="When it is removed for good.")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from bus.documents import Aggregate
-from contracts.asset.types import AssetKind, AssetStatus
+from contracts.asset.rights import Rights
+from contracts.asset.types import AssetKind, AssetStatus, UserKind
+from contracts.types import Instant
 
 
 class StoredRendition(BaseModel):
@@ -34,7 +38,10 @@ class Media(BaseModel):
 
 
 class Blob(Aggregate):
-    """Bytes an organization has stored, once however many of its assets have them."""
+    """Bytes an organization has stored, once however many of its assets have them.
+
+    Each version of an asset counts as a reference of its own, in the trash too.
+    """
 
     organization_id: str
     sha256: str
@@ -53,7 +60,10 @@ class Blob(Aggregate):
 
 
 class Asset(Aggregate):
-    """A file in an organization's library."""
+    """A file in an organization's library, or in its trash.
+
+    It is itself the version it shows; the others are AssetVersions.
+    """
 
     organization_id: str
     project_id: str | None = None
@@ -66,6 +76,23 @@ class Asset(Aggregate):
     tags: list[str] = []
     status: AssetStatus = "processing"
     media: Media | None = None
+    number: int = 1
+    """Of the version it shows."""
+    last_number: int = 1
+    versions: int = 1
+    shown_since: Instant | None = None
+    """When the version it shows was uploaded or restored; None: with the asset."""
+    shown_by: str | None = None
+    uses: int = 0
+    """How many AssetUsers name it. Written whenever that changes, so that who takes it and who
+    deletes it at the same time meet."""
+    trashed_at: Instant | None = None
+    trashed_by: str | None = None
+    purge_at: Instant | None = None
+    rights: Rights | None = None
+    rights_due: Instant | None = None
+    """When the rights expire; None once that was told."""
+    rights_told: Literal["expiring"] | None = None
 
     class Settings:
         name = "assets"
@@ -75,7 +102,80 @@ class Asset(Aggregate):
             IndexModel([("organization_id", ASCENDING), ("tags", ASCENDING)], name="tags"),
             IndexModel([("organization_id", ASCENDING), ("sha256", ASCENDING)], name="bytes"),
             IndexModel([("blob_id", ASCENDING)], name="of_blob"),
+            IndexModel(
+                [("organization_id", ASCENDING), ("trashed_at", ASCENDING)],
+                partialFilterExpression={"trashed_at": {"$exists": True}},
+                name="trash",
+            ),
+            IndexModel(
+                [("purge_at", ASCENDING)],
+                partialFilterExpression={"purge_at": {"$exists": True}},
+                name="purge",
+            ),
+            IndexModel(
+                [("rights_told", ASCENDING), ("rights_due", ASCENDING)],
+                partialFilterExpression={"rights_due": {"$exists": True}},
+                name="rights_due",
+            ),
+            IndexModel(
+                [("organization_id", ASCENDING), ("rights.expires_at", ASCENDING)],
+                partialFilterExpression={"rights.expires_at": {"$exists": True}},
+                name="rights_expire",
+            ),
         ]
 
 
-DOCUMENTS: list[type[Aggregate]] = [Blob, Asset]
+IN_LIBRARY: dict[str, None] = {"trashed_at": None}
+"""What every read of the library asks for: what is in the trash is not there."""
+
+
+class AssetVersion(Aggregate):
+    """A version that its asset does not show: an earlier one, or one that is not ready.
+
+    Its id sorts as its number does; see ``version_id``.
+    """
+
+    organization_id: str
+    asset_id: str
+    number: int
+    blob_id: str
+    kind: AssetKind
+    media_type: str
+    bytes: int
+    sha256: str
+    status: AssetStatus = "processing"
+    media: Media | None = None
+    created_by: str | None = None
+
+    class Settings:
+        name = "asset_versions"
+        indexes = [
+            IndexModel([("asset_id", ASCENDING), ("_id", ASCENDING)], name="of_asset"),
+            IndexModel([("blob_id", ASCENDING)], name="of_blob"),
+        ]
+
+
+class AssetUser(Aggregate):
+    """What uses assets, and which: kept by reactions to its events. Its id is ``{kind}:{id}``.
+
+    It stays when what it stands for is gone, so that an event that comes late changes nothing.
+    """
+
+    organization_id: str
+    kind: UserKind
+    user_id: str
+    name: str | None = None
+    assets: list[str] = []
+    seen: int = 0
+    """The revision, of what it stands for, that said which assets."""
+    named: int = 0
+    """The revision that said its name."""
+
+    class Settings:
+        name = "asset_users"
+        indexes = [
+            IndexModel([("organization_id", ASCENDING), ("assets", ASCENDING)], name="of_asset")
+        ]
+
+
+DOCUMENTS: list[type[Aggregate]] = [Blob, Asset, AssetVersion, AssetUser]

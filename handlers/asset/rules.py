@@ -33,3 +33,8 @@ def taken_for(found: AssetKind, declared: str, filename: str) -> AssetKind:
         (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".tif", ".tiff", ".svg")
     )
     return "image" if found == "other" and promises else found
+
+
+def version_id(asset: str, number: int) -> str:
+    """The id of an AssetVersion; ids of one asset sort as its numbers do."""
+    return f"{asset}:{number:06d}"

@@ -4,44 +4,78 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from bus.handling import Handler
 from contracts.asset.commands import (
+    AddVersion,
     DeleteAsset,
     DetachProject,
+    EmptyTrash,
     ProcessAsset,
+    PurgeAsset,
     PurgeAssets,
+    PurgeDue,
+    PurgeTrash,
     RegisterAsset,
+    RemoveVersion,
+    RestoreAsset,
+    RestoreVersion,
     SweepBlob,
+    TellRights,
     UpdateAsset,
 )
 from contracts.base import Command, Event
-from contracts.corp.events import OrganizationDeleted, ProjectDeleted
+from contracts.corp.events import (
+    BrandDeleted,
+    BrandKitUpdated,
+    BrandUpdated,
+    OrganizationDeleted,
+    ProjectDeleted,
+)
 from handlers.asset import handlers, reactions
-from handlers.asset.handlers import Blobs, Processing
+from handlers.asset.clocks import clocks_of
+from handlers.asset.handlers import Blobs, Processing, RightsTeller, Trash, Versions
 from handlers.asset.queries import use_signer
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.object_store import ObjectStore, open_store
 from infra.secrets import file_signer
+from infra.settings.assets import LibrarySettings
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
     OrganizationDeleted: reactions.purge_the_assets,
+    BrandKitUpdated: reactions.note_what_a_kit_uses,
+    BrandUpdated: reactions.rename_the_kit,
+    BrandDeleted: reactions.note_that_a_kit_is_gone,
 }
 
 
-def commands_of(store: ObjectStore, images: ImagePipeline) -> dict[type[Command], Handler]:
+def commands_of(
+    store: ObjectStore, images: ImagePipeline, library: LibrarySettings
+) -> dict[type[Command], Handler]:
     """Command → handler."""
-    processing, blobs = Processing(store, images), Blobs(store)
+    versions, trash = Versions(library.versions), Trash(library.trash_days)
+    processing, blobs = Processing(store, images, versions), Blobs(store)
+    rights = RightsTeller(timedelta(days=library.rights_notice))
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
         UpdateAsset: handlers.update_asset,
-        DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
         PurgeAssets: handlers.purge_assets,
+        AddVersion: versions.add_version,
+        RestoreVersion: versions.restore_version,
+        RemoveVersion: versions.remove_version,
+        DeleteAsset: trash.delete_asset,
+        RestoreAsset: handlers.restore_asset,
+        PurgeAsset: handlers.purge_asset,
+        EmptyTrash: handlers.empty_trash,
+        PurgeTrash: handlers.purge_trash,
+        PurgeDue: handlers.purge_due,
+        TellRights: rights.tell_rights,
     }
 
 
@@ -57,9 +91,10 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images),
+            commands=commands_of(store, images, settings.library),
             reactions=REACTIONS,
             checks={"object_store": store.check},
+            clocks=clocks_of(settings.library),
         )
     finally:
         await images.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
-from contracts.asset.errors.library import AssetNotFound
+from contracts.asset.errors.library import AssetInUse, AssetNotFound
 from contracts.asset.errors.processing import (
     BytesMissing,
     ImageCorrupt,
@@ -19,8 +19,17 @@ from contracts.asset.errors.uploads import (
     UploadMalformed,
     UploadTooLarge,
 )
+from contracts.asset.errors.versions import (
+    VersionCurrent,
+    VersionKindDiffers,
+    VersionNotFound,
+    VersionNotReady,
+    VersionsExhausted,
+    VersionUnchanged,
+)
 
 __all__ = [
+    "AssetInUse",
     "AssetNotFound",
     "BytesMissing",
     "FileNotFound",
@@ -35,4 +44,10 @@ __all__ = [
     "UploadEmpty",
     "UploadMalformed",
     "UploadTooLarge",
+    "VersionCurrent",
+    "VersionKindDiffers",
+    "VersionNotFound",
+    "VersionNotReady",
+    "VersionUnchanged",
+    "VersionsExhausted",
 ]

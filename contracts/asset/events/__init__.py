@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from contracts.asset.events.library import AssetDeleted, AssetUpdated
+from contracts.asset.events.library import (
+    AssetDeleted,
+    AssetPurged,
+    AssetRestored,
+    AssetUpdated,
+)
+from contracts.asset.events.rights import RightsExpired, RightsExpiring
 from contracts.asset.events.uploads import AssetFailed, AssetReady, AssetUploaded
+from contracts.asset.events.versions import (
+    VersionAdded,
+    VersionFailed,
+    VersionReady,
+    VersionRemoved,
+    VersionRestored,
+)
 
 __all__ = [
     "AssetDeleted",
     "AssetFailed",
+    "AssetPurged",
     "AssetReady",
+    "AssetRestored",
     "AssetUpdated",
     "AssetUploaded",
+    "RightsExpired",
+    "RightsExpiring",
+    "VersionAdded",
+    "VersionFailed",
+    "VersionReady",
+    "VersionRemoved",
+    "VersionRestored",
 ]

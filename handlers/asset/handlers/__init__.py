@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
-from handlers.asset.handlers.library import (
-    delete_asset,
-    detach_project,
-    purge_assets,
-    update_asset,
-)
+from handlers.asset.handlers.library import detach_project, purge_assets, update_asset
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.rights import RightsTeller
+from handlers.asset.handlers.trash import (
+    Trash,
+    empty_trash,
+    purge_asset,
+    purge_due,
+    purge_trash,
+    restore_asset,
+)
+from handlers.asset.handlers.versions import Versions
 
 __all__ = [
     "Blobs",
     "Processing",
-    "delete_asset",
+    "RightsTeller",
+    "Trash",
+    "Versions",
     "detach_project",
+    "empty_trash",
+    "purge_asset",
     "purge_assets",
+    "purge_due",
+    "purge_trash",
     "register_asset",
+    "restore_asset",
     "update_asset",
 ]

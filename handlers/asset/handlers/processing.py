@@ -10,9 +10,10 @@ from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import ProcessAsset, SweepBlob
 from contracts.asset.events import AssetFailed, AssetReady
 from contracts.errors import Retry
-from handlers.asset.documents import Asset, Blob, Media, StoredRendition
+from handlers.asset.documents import Asset, AssetVersion, Blob, Media, StoredRendition
 from handlers.asset.handlers.patience import patient
-from handlers.asset.rules import PIPELINE, blob_key, rendition_key
+from handlers.asset.handlers.versions import Versions
+from handlers.asset.rules import PIPELINE, blob_key, rendition_key, version_id
 from infra.images import ImagePipeline, ImageRejected
 from infra.object_store import ObjectNotFound, ObjectStore
 
@@ -23,28 +24,34 @@ class Processing:
 
     store: ObjectStore
     images: ImagePipeline
+    versions: Versions
 
     async def process_asset(self, command: ProcessAsset, uow: UnitOfWork) -> None:
-        asset = await Asset.get(command.asset)
-        if asset is None or asset.status != "processing":
+        asset, content = await _loaded(command)
+        if content is None or content.status != "processing":
             return  # deleted meanwhile, or done before
-        blob = await Blob.get(asset.blob_id)
+        blob = await Blob.get(content.blob_id)
         if blob is None:
             raise Retry(0.5, "the bytes' document is not visible yet")
         if blob.media is None or blob.media.pipeline != PIPELINE:
-            media = await self._look_into(asset)
+            media = await self._look_into(content)
             # Read anew: looking took a while, and only what is written now must be fresh.
-            source = asset
-            asset, blob = await Asset.get(command.asset), await Blob.get(blob.id)
+            source = content
+            (asset, content), blob = await _loaded(command), await Blob.get(blob.id)
             if blob is None:
                 # Swept while we looked: what we have stored since belongs to nobody.
                 uow.send(SweepBlob(organization_id=source.organization_id, blob_id=source.blob_id))
                 return
-            if asset is None:
+            if content is None or content.status != "processing":
                 return
             blob.media = media
             uow.save(blob)
-        self._conclude(asset, blob.media or Media(pipeline=PIPELINE), uow)
+        media = blob.media or Media(pipeline=PIPELINE)
+        assert asset is not None
+        if isinstance(content, Asset):
+            self._conclude(content, media, uow)
+        else:
+            await self.versions.conclude(asset, content, media, uow)
 
     def _conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
         asset.media = media
@@ -76,7 +83,7 @@ class Processing:
             asset,
         )
 
-    async def _look_into(self, asset: Asset) -> Media:
+    async def _look_into(self, asset: Asset | AssetVersion) -> Media:
         if asset.kind != "image":
             return Media(pipeline=PIPELINE)
         async with patient():
@@ -121,3 +128,11 @@ class Processing:
             dominant_color=rendered.dominant_color,
             renditions=stored,
         )
+
+
+async def _loaded(command: ProcessAsset) -> tuple[Asset | None, Asset | AssetVersion | None]:
+    """The asset, and what holds the version: the asset itself while it shows it."""
+    asset = await Asset.get(command.asset)
+    if asset is None or asset.number == command.version:
+        return asset, asset
+    return asset, await AssetVersion.get(version_id(asset.id, command.version))

@@ -14,6 +14,7 @@ from handlers.asset.queries.views import _signers
 from handlers.asset.worker import REACTIONS, commands_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.object_store.local import LocalStore
+from infra.settings.assets import LibrarySettings
 from infra.signing import FileSigner
 from tests.bus.desk import Desk, desk
 
@@ -58,8 +59,18 @@ class Library(Desk):
 
 
 @pytest.fixture
+def settings() -> LibrarySettings:
+    """Of the library; a module may have others."""
+    return LibrarySettings()
+
+
+@pytest.fixture
 async def library(
-    mongo_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mongo_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: LibrarySettings,
 ) -> AsyncIterator[Library]:
     monkeypatch.setattr(sealed, "_keys", [])
     sealed.use_keys([os.urandom(32)])
@@ -68,7 +79,7 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
-    table = {**commands_of(store, images), **REACTIONS}  # type: ignore[arg-type]
+    table = {**commands_of(store, images, settings), **REACTIONS}  # type: ignore[arg-type]
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,

@@ -21,10 +21,17 @@ from handlers.asset.handlers import library as library_handlers
 from handlers.asset.queries import get_asset, get_asset_status, list_assets
 from handlers.asset.rules import blob_key, rendition_prefix, taken_for
 from infra.breaker import DependencyUnavailable
+from infra.settings.assets import LibrarySettings
 from tests.handlers.asset.conftest import Library
 
 EDITOR = Actor(user="usr_eda", org="org_acme", role=Role.EDITOR)
 OTHER = Actor(user="usr_otto", org="org_other", role=Role.EDITOR)
+
+
+@pytest.fixture
+def settings() -> LibrarySettings:
+    """What is deleted goes at once; the trash has tests of its own."""
+    return LibrarySettings(trash_days=0)
 
 
 async def chunks(data: bytes) -> AsyncIterator[bytes]:
