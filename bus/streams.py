@@ -68,6 +68,9 @@ def retries(group: str, replay: str) -> str:
     return f"grid8:{{{group}}}:replay:{replay}:retries"
 
 
+PROGRESS = "grid8:progress"
+"""The pub/sub channel on which notifiers hear how far work is."""
+
 EPOCH = "grid8:{relay}:epoch"
 """Gone when Redis has lost its data; the relay knows what it was."""
 RECOVERY = "grid8:{relay}:recovery"

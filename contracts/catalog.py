@@ -17,4 +17,5 @@ import contracts.corp.views
 import contracts.mail.commands
 import contracts.mail.events
 import contracts.mail.views
-import contracts.realtime.errors  # noqa: F401 - imported to be declared
+import contracts.realtime.errors
+import contracts.realtime.views  # noqa: F401 - imported to be declared

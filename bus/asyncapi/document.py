@@ -14,6 +14,7 @@ from bus.broker import FIELD
 from bus.replies import Outcome
 from contracts.base import Command, Event, Lane, Message
 from contracts.envelope import Envelope
+from contracts.realtime.views import ProgressView
 
 _CUSTOM = r"^custom(\.[a-z0-9][a-z0-9_-]*)+$"
 _SCHEMAS = "#/components/schemas/"
@@ -222,7 +223,7 @@ def _add_custom(
 
 def _schemas(contracts: Sequence[type[Message]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """References to the contracts' schemas by their key, and all schemas."""
-    models: list[type[BaseModel]] = [*contracts, Envelope, Outcome]
+    models: list[type[BaseModel]] = [*contracts, Envelope, Outcome, ProgressView]
     found, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template=_SCHEMAS + "{model}"
     )

@@ -47,6 +47,11 @@ _SENT_BY_US: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"channel": _CHANNEL, "cursor": _CURSOR, "event": _SHOWN},
         ["channel", "cursor", "event"],
     ),
+    "progress": (
+        "How far work is: not kept, and left out where the reader is slow",
+        {"channel": _CHANNEL, "progress": {"$ref": "#/components/schemas/ProgressView"}},
+        ["channel", "progress"],
+    ),
     "reset": (
         "Events are lost: read afresh",
         {"channel": _CHANNEL, "cursor": _CURSOR},

@@ -62,6 +62,24 @@ class Frame:
         return b"event: %b\ndata: %b\n\n" % (entry.type.translate(_BREAKS), entry.event)
 
 
+class Hint:
+    """How far some work is, on one channel. It has no cursor: it is not to be had again."""
+
+    def __init__(self, channel: str, progress: Mapping[str, Any]) -> None:
+        self._channel = channel
+        self._progress = progress
+
+    @cached_property
+    def text(self) -> Text:
+        """For a WebSocket."""
+        return op("progress", channel=self._channel, progress=self._progress)
+
+    @cached_property
+    def lines(self) -> bytes:
+        """For an event stream."""
+        return sse("progress", {"channel": self._channel, "progress": self._progress})
+
+
 def op(name: str, **members: Any) -> Text:
     """A WebSocket message of ours; members that are None are left out."""
     given = {key: value for key, value in members.items() if value is not None}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from redis.asyncio import Redis
 
 from bus import streams
 from bus.feed.push_cursor import Position, encode
 from bus.streams import address_of
-from handlers.notifier.frames import Entry, Frame
-from handlers.notifier.metrics import DELIVERIES, LATENCY, SOCKETS, SUBSCRIPTIONS
+from handlers.notifier.frames import Entry, Frame, Hint
+from handlers.notifier.metrics import DELIVERIES, HINTS, LATENCY, SOCKETS, SUBSCRIPTIONS
 from handlers.notifier.peer import Peer, Subscription
 from handlers.notifier.reader import PushReader
 
@@ -133,6 +134,17 @@ class Hub:
         if entry.control:
             self.on_control(entry.control)
         return count
+
+    def hint(self, address: str, progress: Mapping[str, Any]) -> None:
+        """Tell those who listen to a channel now how far some work is."""
+        served = self._index.get(address)
+        if not served:
+            return
+        hint = Hint(address.partition("/")[2], progress)
+        for subscription in tuple(served):
+            if subscription.held is None:
+                subscription.peer.hint(hint)
+                HINTS.inc()
 
     def _gap(self, shard: int) -> None:
         missed: dict[Peer, list[Subscription]] = {}

@@ -52,6 +52,11 @@ class Outbox(Generic[T]):
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
 
+    def spare(self, item: T) -> None:
+        """Write the item if nothing waits before it; else leave it out."""
+        if not self._queue:
+            self.offer(item)
+
     async def room(self) -> None:
         """Wait until the queue is no more than half full."""
         while not self.closed and len(self._queue) > self._limit // 2:

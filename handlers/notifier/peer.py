@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from contracts.actor import Actor
 from contracts.errors import DomainError
-from handlers.notifier.frames import Frame
+from handlers.notifier.frames import Frame, Hint
 from handlers.notifier.metrics import CUTS
 from handlers.notifier.outbox import Outbox
 from infra.tickets import Ticket
@@ -81,6 +81,10 @@ class Peer(ABC):
     @abstractmethod
     def deliver(self, frame: Frame) -> None:
         """Write or queue a frame. Never waits."""
+
+    @abstractmethod
+    def hint(self, hint: Hint) -> None:
+        """Write what is of use only now, unless something waits to be written."""
 
     @abstractmethod
     def lost(self, subscriptions: list[Subscription]) -> None:

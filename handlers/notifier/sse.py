@@ -14,7 +14,7 @@ from aiohttp import web
 from bus.feed.push_cursor import Position, decode, encode
 from contracts.errors import DomainError
 from contracts.realtime.errors import ChannelMissing, FrameInvalid, TooManySubscriptions
-from handlers.notifier.frames import Frame, sse
+from handlers.notifier.frames import Frame, Hint, sse
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.routing import is_channel
@@ -71,6 +71,9 @@ class SsePeer(Peer):
                 return
             self._twice.append(entry.id)
         self.outbox.offer(f"id: {self.cursor}\n".encode() + frame.lines)
+
+    def hint(self, hint: Hint) -> None:
+        self.outbox.spare(hint.lines)
 
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -9,11 +10,13 @@ import structlog
 
 from bus.broker import connect
 from bus.handling import Handler
+from bus.tasks import end
 from contracts.base import Event
 from handlers.domain import Context, Domain
 from handlers.notifier.app import make_app, serving
 from handlers.notifier.door import Door, allowed_origins
 from handlers.notifier.hub import Hub
+from handlers.notifier.progress import hear
 from handlers.notifier.push import Pusher
 from handlers.notifier.resume import History
 from handlers.notifier.revocation import Guard
@@ -44,7 +47,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     sessions = open_sessions(context.redis, settings)
     async with AsyncExitStack() as stack:
         reader = connect(
-            settings.redis.url, max_connections=2, socket_timeout=settings.redis.socket_timeout
+            settings.redis.url, max_connections=3, socket_timeout=settings.redis.socket_timeout
         )
         stack.push_async_callback(reader.aclose)
         hub = Hub(reader, shards=limits.push_shards)
@@ -76,6 +79,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         )
         stack.push_async_callback(hub.reader.stop)
         await hub.reader.start()
+        stack.push_async_callback(end, asyncio.create_task(hear(reader, hub), name="progress"))
         stack.push_async_callback(guard.stop)
         guard.start()
         port = await stack.enter_async_context(

@@ -20,7 +20,7 @@ from contracts.realtime.errors import (
     UpgradeMissing,
 )
 from handlers.notifier.client_frames import channel_of, parse, since_of
-from handlers.notifier.frames import Frame, Text, op
+from handlers.notifier.frames import Frame, Hint, Text, op
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.state import REALTIME, Realtime
@@ -64,6 +64,9 @@ class WsPeer(Peer):
 
     def deliver(self, frame: Frame) -> None:
         self.outbox.offer(frame.text)
+
+    def hint(self, hint: Hint) -> None:
+        self.outbox.spare(hint.text)
 
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
