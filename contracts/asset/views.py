@@ -76,7 +76,7 @@ class VersionView(View):
     created_by: Id | None = Field(None, description="A user or an API key, where known.")
 
 
-class UsageView(View):
+class AssetUseView(View):
     """Something that uses an asset."""
 
     kind: UserKind

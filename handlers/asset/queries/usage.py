@@ -11,14 +11,14 @@ from contracts.actor import Actor
 from contracts.asset.errors import AssetNotFound
 from contracts.asset.rights import Moment, RightsCheckView
 from contracts.asset.territories import Territory
-from contracts.asset.views import UsageView
+from contracts.asset.views import AssetUseView
 from contracts.types import now
 from handlers.asset.documents import IN_LIBRARY, Asset, AssetUser
 from handlers.asset.queries.assets import get_asset_status
 from handlers.asset.rights import check_rights
 
 
-async def list_asset_usage(actor: Actor, cursor: Cursor, asset: str) -> Page[UsageView]:
+async def list_asset_usage(actor: Actor, cursor: Cursor, asset: str) -> Page[AssetUseView]:
     """What uses an asset. Raises AssetNotFound."""
     await get_asset_status(actor, asset)
     wanted = {"organization_id": actor.tenant, "assets": asset}
@@ -39,7 +39,7 @@ async def get_asset_rights(
     return check_rights(found.id, found.rights, territory, at or now())
 
 
-def _usage_view(user: AssetUser) -> UsageView:
-    return UsageView(
+def _usage_view(user: AssetUser) -> AssetUseView:
+    return AssetUseView(
         kind=user.kind, id=user.user_id, name=user.name, organization_id=user.organization_id
     )
