@@ -15,6 +15,8 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
+from gateway.uploading.quota import Quota
+from gateway.uploading.quota_ledger import Ledger
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
 from handlers.domain import Context
@@ -45,6 +47,7 @@ class Gateway:
     idempotency: Idempotency
     store: ObjectStore
     signer: FileSigner
+    quota: Quota
     tickets: TicketStore
     committer: Committer
     """Of events that producers send: commands are carried out by workers alone."""
@@ -89,6 +92,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 ),
                 store=store,
                 signer=file_signer(settings),
+                quota=Quota(Ledger(context.redis), settings.uploads.quota),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
                 committer=committer,
             )

@@ -92,3 +92,14 @@ class TrashedAssetView(View):
     deleted_at: Instant
     deleted_by: Id | None = Field(None, description="A user or an API key.")
     purge_at: Instant = Field(description="When it is removed for good.")
+
+
+class UsageView(View):
+    """What an organization stores."""
+
+    bytes: int = Field(
+        description="Equal contents count once; the trash and older versions count too."
+    )
+    quota: int | None = Field(None, description="How many it may store; null is no limit.")
+    assets: int = Field(description="How many assets there are.")
+    uploads: int = Field(0, description="How many uploads are under way; their bytes are held.")

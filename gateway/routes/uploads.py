@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contracts.asset.views import AssetView
+from contracts.asset.views import AssetView, UsageView
 from contracts.permissions import Permission
 from gateway.table import Route, custom
 from gateway.uploading.receiving import UploadParameters
 from gateway.uploading.upload import upload_asset
+from gateway.uploading.usage import get_usage
 
 ORG = "/v1/orgs/{org}"
 
@@ -38,4 +39,5 @@ UPLOADS: list[Route] = [
             },
         },
     ),
+    custom("GET", ORG + "/usage", get_usage, allow=Permission.ASSET_READ, answers=UsageView),
 ]

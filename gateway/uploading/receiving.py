@@ -26,6 +26,7 @@ from contracts.types import Id, new_id
 from gateway.errors import DependencyDown, ValidationFailed
 from gateway.problems import invalid
 from gateway.state import Gateway
+from gateway.uploading.quota import Reservation
 from handlers.asset.rules import blob_key
 from infra.breaker import DependencyUnavailable
 from infra.media import HEAD_BYTES, Sniffed, sniff
@@ -121,6 +122,7 @@ async def receive_form(
     actor: Actor,
     given: UploadParameters,
     place: Callable[[str | None], Awaitable[None]],
+    reservation: Reservation,
 ) -> tuple[Received, UploadParameters]:
     """Store the file of a form, once ``place`` takes its project; what else it says of it.
 
@@ -143,7 +145,7 @@ async def receive_form(
                 placed = _merged(given, fields).project_id
                 await place(placed)
                 received = await receive(
-                    _part_chunks(part),
+                    reservation.counted(_part_chunks(part)),
                     gateway,
                     actor,
                     declared=part.headers.get("Content-Type", ""),

@@ -23,6 +23,7 @@ from gateway.patience import patience
 from gateway.problems import invalid
 from gateway.scopes import act_in
 from gateway.state import Gateway
+from gateway.uploading.quota import Reservation
 from gateway.uploading.receiving import Received, UploadParameters, discard
 from handlers.asset.queries import get_asset, get_asset_status
 from handlers.asset.rules import taken_for
@@ -55,22 +56,29 @@ async def register(
     actor: Actor,
     received: Received,
     given: UploadParameters,
+    reservation: Reservation,
 ) -> web.Response:
+    """Make an asset of what was received, and tell the reservation what became of it."""
     try:
         command = _command_for(received, given)
     except BaseException:
         await discard(received, gateway, actor)
         raise
+    reservation.queued(received.written.sha256)
     fingerprint = (request.path, received.written.sha256, given.model_dump_json())
     try:
         response = await carry_out(request, REGISTER, gateway, actor, command, fingerprint)
     except DependencyDown:
         raise
     except DomainError:
+        reservation.released()
         await discard(received, gateway, actor)
         raise
     # After any other error the command may have been queued all the same, and the bytes stay.
+    if response.status == 201:
+        reservation.settled()
     if not _took(response, received.blob):
+        reservation.released()
         await discard(received, gateway, actor)
     return response
 

@@ -24,18 +24,25 @@ async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> 
         nonlocal acting
         acting = await place(actor, project)
 
-    if request.content_type.startswith("multipart/"):
-        received, given = await receive_form(request, gateway, actor, given, placed)
-    else:
+    form = request.content_type.startswith("multipart/")
+    if not form:
         await placed(given.project_id)
-        received = await receive(
-            request.content.iter_chunked(CHUNK),
-            gateway,
-            actor,
-            declared=request.content_type,
-            filename=given.filename or "",
-        )
-    response = await register(request, gateway, acting, received, given)
+    # Of a form, the length tells only about how large its file is.
+    size = None if form else request.content_length
+    async with gateway.quota.reserved(actor, size) as reservation:
+        if form:
+            received, given = await receive_form(
+                request, gateway, actor, given, placed, reservation
+            )
+        else:
+            received = await receive(
+                reservation.counted(request.content.iter_chunked(CHUNK)),
+                gateway,
+                actor,
+                declared=request.content_type,
+                filename=given.filename or "",
+            )
+        response = await register(request, gateway, acting, received, given, reservation)
     if given.wait and response.status == 201:
         return await when_ready(request, response, gateway, actor)
     return response

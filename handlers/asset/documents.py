@@ -55,7 +55,9 @@ class Blob(Aggregate):
         indexes = [
             IndexModel(
                 [("organization_id", ASCENDING), ("sha256", ASCENDING)], unique=True, name="bytes"
-            )
+            ),
+            # Holds all that the sum of an organization's bytes takes.
+            IndexModel([("organization_id", ASCENDING), ("bytes", ASCENDING)], name="stored"),
         ]
 
 

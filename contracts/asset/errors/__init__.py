@@ -13,6 +13,7 @@ from contracts.asset.errors.processing import (
     ImageUnsupported,
 )
 from contracts.asset.errors.uploads import (
+    QuotaExceeded,
     StorageFull,
     UploadCut,
     UploadEmpty,
@@ -39,6 +40,7 @@ __all__ = [
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "QuotaExceeded",
     "StorageFull",
     "UploadCut",
     "UploadEmpty",

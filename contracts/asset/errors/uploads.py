@@ -33,3 +33,11 @@ class StorageFull(DomainError):
     code = "asset.storage_full"
     kind = ErrorKind.UNAVAILABLE
     title = "The object store has no room left"
+
+
+class QuotaExceeded(DomainError):
+    """A smaller file may still fit, and so may this one once others are removed for good."""
+
+    code = "asset.quota_exceeded"
+    kind = ErrorKind.TOO_LARGE
+    title = "The organization has no room left for the upload"

@@ -8,22 +8,44 @@ from handlers.asset.queries.assets import (
     get_asset_status,
     list_assets,
 )
-from handlers.asset.queries.trash import list_trash
-from handlers.asset.queries.usage import get_asset_rights, list_asset_usage
-from handlers.asset.queries.versions import get_version, get_version_status, list_versions
-from handlers.asset.queries.views import asset_view, former_view, shown_view, use_signer
+from handlers.asset.queries.storage import (
+    get_asset_count,
+    get_stored_bytes,
+    list_stored_contents,
+)
+from handlers.asset.queries.trash import (
+    list_trash,
+)
+from handlers.asset.queries.usage import (
+    get_asset_rights,
+    list_asset_usage,
+)
+from handlers.asset.queries.versions import (
+    get_version,
+    get_version_status,
+    list_versions,
+)
+from handlers.asset.queries.views import (
+    asset_view,
+    former_view,
+    shown_view,
+    use_signer,
+)
 
 __all__ = [
     "asset_view",
     "find_project_of_asset",
     "former_view",
     "get_asset",
+    "get_asset_count",
     "get_asset_rights",
     "get_asset_status",
+    "get_stored_bytes",
     "get_version",
     "get_version_status",
     "list_asset_usage",
     "list_assets",
+    "list_stored_contents",
     "list_trash",
     "list_versions",
     "shown_view",

@@ -1,0 +1,187 @@
+"""What uploads under way hold of an organization's quota, in Redis: decided there, for all gateways.
+
+An organization has one book: the bytes MongoDB was last seen to store, when that was, and what
+each upload holds beside them. An upload's bytes are held until they are given up, or until a
+count of what is stored has begun after they were registered: so they are counted at every
+instant, and twice at most for an instant. Whoever holds bytes and does not say so again in time
+has lost them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from redis.asyncio import Redis
+
+KEPT = 8 * 86400
+"""Seconds after which a book that nobody has opened is forgotten: longer than any lease."""
+
+# Times are Redis's own, in microseconds. KEYS: sums {stored, at, held}; held id -> bytes;
+# until: id by the end of its lease; settled: id by when its bytes were registered; queued:
+# id -> SHA-256 of bytes that a command will register, or may.
+_BOOK = """
+local sums, held, due, settled, queued = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local function text(number) return string.format('%.0f', number) end
+local function drop(id)
+  local bytes = redis.call('HGET', held, id)
+  if bytes then
+    redis.call('HINCRBY', sums, 'held', text(-tonumber(bytes)))
+    redis.call('HDEL', held, id)
+  end
+  redis.call('ZREM', due, id)
+  redis.call('ZREM', settled, id)
+  redis.call('HDEL', queued, id)
+end
+local function put(id, bytes)
+  local before = tonumber(redis.call('HGET', held, id) or '0')
+  redis.call('HINCRBY', sums, 'held', text(bytes - before))
+  redis.call('HSET', held, id, text(bytes))
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', text(now), 'LIMIT', 0, 1000)) do
+  drop(id)
+end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
+"""
+
+# ARGV: kept, id, bytes wanted, bytes needed, quota, microseconds of lease, oldest count that
+# counts. Answers: bytes held or -1, bytes in use beside them, time of the count or -1, now.
+_HOLD = (
+    _BOOK
+    + """
+local id, want, need, quota = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local at = tonumber(redis.call('HGET', sums, 'at') or '-1')
+if at < 0 or now - at > tonumber(ARGV[7]) then return {-1, 0, -1, now} end
+local mine = tonumber(redis.call('HGET', held, id) or '0')
+local used = tonumber(redis.call('HGET', sums, 'stored'))
+  + tonumber(redis.call('HGET', sums, 'held') or '0') - mine
+local granted = math.min(want, quota - used)
+if granted < need then return {-1, used, at, now} end
+put(id, granted)
+redis.call('ZADD', due, text(now + tonumber(ARGV[6])), id)
+redis.call('ZREM', settled, id)
+redis.call('HDEL', queued, id)
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
+return {granted, used, at, now}
+"""
+)
+
+# ARGV: kept, id, what, bytes, microseconds of lease, SHA-256.
+_END = (
+    _BOOK
+    + """
+local id, what = ARGV[2], ARGV[3]
+if what == 'released' then drop(id) return now end
+put(id, tonumber(ARGV[4]))
+if what == 'settled' then
+  redis.call('ZREM', due, id)
+  redis.call('HDEL', queued, id)
+  redis.call('ZADD', settled, text(now), id)
+else
+  redis.call('ZADD', due, text(now + tonumber(ARGV[5])), id)
+  redis.call('HSET', queued, id, ARGV[6])
+end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
+return now
+"""
+)
+
+# ARGV: kept, bytes stored, when the count began, ids of queued uploads that it found counted.
+_COUNTED = (
+    _BOOK
+    + """
+local began = tonumber(ARGV[3])
+for index = 4, #ARGV do drop(ARGV[index]) end
+if began <= tonumber(redis.call('HGET', sums, 'at') or '-1') then return 0 end
+redis.call('HSET', sums, 'stored', ARGV[2], 'at', ARGV[3])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', settled, '-inf', '(' .. ARGV[3])) do drop(id) end
+redis.call('EXPIRE', sums, tonumber(ARGV[1]))
+return 1
+"""
+)
+
+# Answers: now, bytes held, how many hold them, and the queued: id, SHA-256, ...
+_READ = (
+    _BOOK
+    + """
+return {now, tonumber(redis.call('HGET', sums, 'held') or '0'), redis.call('ZCARD', due),
+  redis.call('HGETALL', queued)}
+"""
+)
+
+Ending = Literal["released", "settled", "queued"]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The answer to an attempt: ``granted`` is -1 where there is no room, or was no count."""
+
+    granted: int
+    used: int
+    """Bytes stored, and held by others."""
+    counted_at: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is held just now; ``queued`` is upload → SHA-256."""
+
+    now: int
+    held: int
+    uploads: int
+    queued: dict[str, str]
+
+
+class Ledger:
+    """Every method is one round trip, and raises redis.RedisError while Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        # redis-py types each command for the sync and the async client at once.
+        client = cast(Any, redis)
+        self._hold = client.register_script(_HOLD)
+        self._end = client.register_script(_END)
+        self._counted = client.register_script(_COUNTED)
+        self._read = client.register_script(_READ)
+
+    async def hold(
+        self, org: str, upload: str, want: int, need: int, *, quota: int, lease: float, fresh: float
+    ) -> Held:
+        """Let an upload hold ``want`` bytes in all, or fewer, but ``need`` at least.
+
+        The count it goes by is at most ``fresh`` seconds old.
+        """
+        args = [KEPT, upload, want, need, quota, _micro(lease), _micro(fresh)]
+        return Held(*await self._hold(keys=_keys(org), args=args))
+
+    async def end(
+        self, org: str, upload: str, what: Ending, size: int = 0, *, lease: float = 0, sha: str = ""
+    ) -> None:
+        """Say what became of an upload of ``size`` bytes.
+
+        Released, nothing is left of it; settled, its bytes are registered; queued, a command
+        may register them within ``lease`` seconds.
+        """
+        await self._end(keys=_keys(org), args=[KEPT, upload, what, size, _micro(lease), sha])
+
+    async def counted(self, org: str, stored: int, began: int, counted: Sequence[str]) -> None:
+        """Take a count that began at ``began``, and in which these queued uploads are counted."""
+        await self._counted(keys=_keys(org), args=[KEPT, stored, began, *counted])
+
+    async def read(self, org: str) -> Book:
+        """What is held just now."""
+        now, held, uploads, flat = await self._read(keys=_keys(org), args=[KEPT])
+        names = [each.decode() for each in flat]
+        return Book(now, held, uploads, dict(zip(names[::2], names[1::2], strict=True)))
+
+
+def _keys(org: str) -> list[str]:
+    book = f"grid8:{{quota:{org}}}"
+    return [f"{book}:{each}" for each in ("sums", "held", "until", "settled", "queued")]
+
+
+def _micro(seconds: float) -> int:
+    return int(seconds * 1_000_000)
