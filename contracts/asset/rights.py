@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from contracts.asset.territories import Territory
@@ -27,10 +28,15 @@ _RFC3339 = re.compile(
 
 
 def _written_out(value: object) -> object:
-    """Refuse what pydantic would read as a time too, such as the seconds since 1970."""
-    if isinstance(value, str) and not _RFC3339.fullmatch(value):
+    """Take nothing else for a time, such as the seconds since 1970."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise ValueError("must be an RFC 3339 time with its offset")
-    return value
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError as error:
+        raise ValueError("must be a time that there is") from error
 
 
 def _storable(instant: datetime) -> datetime:
@@ -49,7 +55,10 @@ def _once_each(codes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codes))
 
 
-Line = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Line = Annotated[
+    Text,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"\S"),
+]
 Territories = Annotated[
     tuple[Territory, ...], AfterValidator(_once_each), Field(min_length=1, max_length=500)
 ]
@@ -78,6 +87,12 @@ class Rights(Contract):
         if value is not None and start is not None and value <= start:
             raise ValueError("must be after starts_at")
         return value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("must say something: territories null is worldwide")
+        return self
 
 
 class RightsView(View):

@@ -72,8 +72,9 @@ class VersionView(View):
     url: str
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
-    created_at: Instant
+    created_at: Instant = Field(description="When it was uploaded, or restored.")
     created_by: Id | None = Field(None, description="A user or an API key, where known.")
+    revision: Revision = Field(description="The asset's.")
 
 
 class AssetUseView(View):

@@ -13,6 +13,7 @@ from gateway.routes.identity import IDENTITY
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
 from gateway.routes.uploads import UPLOADS
+from gateway.routes.versions import VERSIONED
 from gateway.table import Route
 
 ROUTES: list[Route] = [
@@ -22,6 +23,7 @@ ROUTES: list[Route] = [
     *API_KEYS,
     *UPLOADS,
     *ASSETS,
+    *VERSIONED,
     *FILES,
     *REALTIME,
     *ACCOUNT,

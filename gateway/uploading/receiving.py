@@ -36,6 +36,7 @@ CHUNK = 256 * 1024
 IDLE = 60.0
 """Seconds without a byte after which an upload counts as cut."""
 FIELD_LIMIT = 8 * 1024
+TEXTS = ("filename", "project_id", "tags")
 
 
 class UploadParameters(BaseModel):
@@ -123,8 +124,11 @@ async def receive_form(
     given: UploadParameters,
     place: Callable[[str | None], Awaitable[None]],
     reservation: Reservation,
+    texts: tuple[str, ...] = TEXTS,
 ) -> tuple[Received, UploadParameters]:
     """Store the file of a form, once ``place`` takes its project; what else it says of it.
+
+    ``texts`` are the fields it may have beside the file.
 
     The project may be said after the file too: ``place`` then hears of it last.
     """
@@ -151,7 +155,7 @@ async def receive_form(
                     declared=part.headers.get("Content-Type", ""),
                     filename=given.filename or part.filename or "",
                 )
-            elif name in ("filename", "project_id", "tags") and part.filename is None:
+            elif name in texts and part.filename is None:
                 fields[name] = await _field(part, name, fields.get(name))
             else:
                 raise ValidationFailed(

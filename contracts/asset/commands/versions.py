@@ -31,7 +31,7 @@ class RestoreVersion(Command):
     wire = "asset.version.restore"
 
     asset: Id
-    number: VersionNumber
+    version: VersionNumber
     if_revision: IfRevision = None
 
 
@@ -41,5 +41,5 @@ class RemoveVersion(Command):
     wire = "asset.version.remove"
 
     asset: Id
-    number: VersionNumber
+    version: VersionNumber
     if_revision: IfRevision = None

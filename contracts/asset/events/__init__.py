@@ -8,7 +8,7 @@ from contracts.asset.events.library import (
     AssetRestored,
     AssetUpdated,
 )
-from contracts.asset.events.rights import RightsExpired, RightsExpiring
+from contracts.asset.events.rights import RightsExpired, RightsExpiryAnnounced
 from contracts.asset.events.uploads import AssetFailed, AssetReady, AssetUploaded
 from contracts.asset.events.versions import (
     VersionAdded,
@@ -27,7 +27,7 @@ __all__ = [
     "AssetUpdated",
     "AssetUploaded",
     "RightsExpired",
-    "RightsExpiring",
+    "RightsExpiryAnnounced",
     "VersionAdded",
     "VersionFailed",
     "VersionReady",

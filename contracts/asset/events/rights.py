@@ -6,10 +6,10 @@ from contracts.base import Event
 from contracts.types import Id, Instant
 
 
-class RightsExpiring(Event):
+class RightsExpiryAnnounced(Event):
     """The rights of an asset will expire soon."""
 
-    wire = "asset.rights.expiring"
+    wire = "asset.rights.expiry_announced"
     subject = "asset_id"
 
     asset_id: Id

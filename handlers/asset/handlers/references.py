@@ -47,14 +47,15 @@ class References:
 
     async def settle(self) -> None:
         """Stage the changes; bytes that nobody has any more are swept."""
+        uow = self._uow
         for id, change in self._changes.items():
             blob = self._known.get(id) or await Blob.get(id)
             if change == 0 or blob is None:
                 continue
             blob.references += change
             if blob.references > 0:
-                self._uow.save(blob)
+                uow.save(blob)
             else:
-                self._uow.remove(blob)
-                self._uow.send(SweepBlob(organization_id=blob.organization_id, blob_id=blob.id))
+                uow.remove(blob)
+                uow.send(SweepBlob(organization_id=blob.organization_id, blob_id=blob.id))
         self._changes.clear()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import TellRights
-from contracts.asset.events import RightsExpired, RightsExpiring
+from contracts.asset.events import RightsExpired, RightsExpiryAnnounced
 from contracts.types import now
 from handlers.asset.documents import Asset
 
@@ -24,11 +24,11 @@ class RightsTeller:
             return  # extended, told, or gone since it was found
         rights, at = asset.rights, now()
         expires = asset.rights_due
-        kind: type[RightsExpired | RightsExpiring]
+        kind: type[RightsExpired | RightsExpiryAnnounced]
         if expires <= at:
             kind, asset.rights_due, asset.rights_told = RightsExpired, None, None
         elif expires <= at + self.notice and asset.rights_told is None:
-            kind, asset.rights_told = RightsExpiring, "expiring"
+            kind, asset.rights_told = RightsExpiryAnnounced, "expiring"
         else:
             return
         uow.save(asset)

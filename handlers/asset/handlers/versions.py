@@ -26,6 +26,7 @@ from contracts.asset.events import (
     VersionRemoved,
     VersionRestored,
 )
+from contracts.asset.types import LAST_VERSION
 from contracts.asset.views import VersionView
 from contracts.types import now
 from handlers.asset.documents import Asset, AssetVersion, Media
@@ -33,9 +34,6 @@ from handlers.asset.handlers.loading import load_asset
 from handlers.asset.handlers.references import References
 from handlers.asset.queries import former_view, shown_view
 from handlers.asset.rules import version_id
-
-LAST = 999_999
-"""The highest number there is: ids have six digits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Versions:
     async def restore_version(self, command: RestoreVersion, uow: UnitOfWork) -> VersionView:
         asset = await load_asset(command.asset, uow)
         check_revision(asset, command.if_revision)
-        version = await _other(asset, command.number)
+        version = await _other(asset, command.version)
         if version.status != "ready":
             raise VersionNotReady()
         if version.sha256 == asset.sha256:
@@ -113,7 +111,7 @@ class Versions:
     async def remove_version(self, command: RemoveVersion, uow: UnitOfWork) -> None:
         asset = await load_asset(command.asset, uow)
         check_revision(asset, command.if_revision)
-        version = await _other(asset, command.number)
+        version = await _other(asset, command.version)
         references = References(uow)
         _remove(asset, version, uow, references)
         uow.save(asset)
@@ -223,8 +221,8 @@ def _ready(asset: Asset) -> AssetReady:
 
 
 def _next(asset: Asset) -> int:
-    if asset.last_number >= LAST:
-        raise VersionsExhausted(f"There are {LAST}; upload it as another asset.")
+    if asset.last_number >= LAST_VERSION:
+        raise VersionsExhausted(f"There were {LAST_VERSION}; upload it as another asset.")
     return asset.last_number + 1
 
 

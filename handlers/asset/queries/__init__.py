@@ -8,29 +8,11 @@ from handlers.asset.queries.assets import (
     get_asset_status,
     list_assets,
 )
-from handlers.asset.queries.storage import (
-    get_asset_count,
-    get_stored_bytes,
-    list_stored_contents,
-)
-from handlers.asset.queries.trash import (
-    list_trash,
-)
-from handlers.asset.queries.usage import (
-    get_asset_rights,
-    list_asset_usage,
-)
-from handlers.asset.queries.versions import (
-    get_version,
-    get_version_status,
-    list_versions,
-)
-from handlers.asset.queries.views import (
-    asset_view,
-    former_view,
-    shown_view,
-    use_signer,
-)
+from handlers.asset.queries.storage import get_asset_count, get_stored_bytes, list_stored_contents
+from handlers.asset.queries.trash import list_trash
+from handlers.asset.queries.usage import get_asset_rights, list_asset_usage
+from handlers.asset.queries.versions import get_version, list_versions
+from handlers.asset.queries.views import asset_view, former_view, shown_view, use_signer
 
 __all__ = [
     "asset_view",
@@ -42,7 +24,6 @@ __all__ = [
     "get_asset_status",
     "get_stored_bytes",
     "get_version",
-    "get_version_status",
     "list_asset_usage",
     "list_assets",
     "list_stored_contents",

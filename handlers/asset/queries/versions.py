@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import TypeAdapter, ValidationError
+
 from bus.paging import Cursor, Page
 from contracts.actor import Actor
 from contracts.asset.errors import AssetNotFound, VersionNotFound
-from contracts.asset.types import AssetStatus, VersionNumber
+from contracts.asset.types import VersionNumber
 from contracts.asset.views import VersionView
 from handlers.asset.documents import IN_LIBRARY, Asset, AssetVersion
 from handlers.asset.queries.views import former_view, shown_view
 from handlers.asset.rules import version_id
 
 TRIES = 5
+_NUMBER: TypeAdapter[int] = TypeAdapter(VersionNumber)
 
 
 async def list_versions(actor: Actor, cursor: Cursor, asset: str) -> Page[VersionView]:
@@ -42,8 +45,12 @@ async def list_versions(actor: Actor, cursor: Cursor, asset: str) -> Page[Versio
     )
 
 
-async def get_version(actor: Actor, asset: str, number: VersionNumber) -> VersionView:
+async def get_version(actor: Actor, asset: str, version: str) -> VersionView:
     """One version of an asset. Raises AssetNotFound or VersionNotFound."""
+    try:
+        number = _NUMBER.validate_python(version)
+    except ValidationError as error:
+        raise VersionNotFound() from error
     for _ in range(TRIES):
         shown = await _asset(actor, asset)
         if shown.number == number:
@@ -54,11 +61,6 @@ async def get_version(actor: Actor, asset: str, number: VersionNumber) -> Versio
         if (await _asset(actor, asset)).number == shown.number:
             break
     raise VersionNotFound()
-
-
-async def get_version_status(actor: Actor, asset: str, number: VersionNumber) -> AssetStatus:
-    """Where one version stands. Raises AssetNotFound or VersionNotFound."""
-    return (await get_version(actor, asset, number)).status
 
 
 async def _asset(actor: Actor, asset: str) -> Asset:

@@ -80,6 +80,7 @@ def _version_view(
         placeholder=media.placeholder,
         created_at=at,
         created_by=by,
+        revision=asset.revision,
     )
 
 
