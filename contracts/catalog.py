@@ -5,6 +5,7 @@ from __future__ import annotations
 import contracts.asset.commands
 import contracts.asset.errors
 import contracts.asset.events
+import contracts.asset.transforms
 import contracts.asset.views
 import contracts.auth.commands
 import contracts.auth.errors

@@ -21,6 +21,7 @@ class ErrorKind(StrEnum):
     PRECONDITION = "precondition"
     TOO_LARGE = "too_large"
     UNSUPPORTED = "unsupported"
+    RANGE = "range"
     INVALID = "invalid"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -95,6 +95,11 @@ def unknown_fields(names: list[str], detail: str, *, prefix: str = "") -> Valida
     )
 
 
+def _is_whole(annotation: Any) -> bool:
+    """Whether a parameter is a whole number, where it is given."""
+    return annotation is int or any(_is_whole(each) for each in get_args(annotation))
+
+
 def parse_parameters(request: web.Request, model: type[BaseModel] | None) -> dict[str, Any]:
     """The query parameters by name, validated. Unknown and repeated ones are refused."""
     names = list(request.query)
@@ -115,7 +120,7 @@ def parse_parameters(request: web.Request, model: type[BaseModel] | None) -> dic
         info = model.model_fields.get(name)
         if (
             info is not None
-            and info.annotation is int
+            and _is_whole(info.annotation)
             and not _INTEGER.fullmatch(request.query[name])
         ):
             detail = "must be a whole number, in digits"

@@ -15,6 +15,7 @@ from gateway.auth import Authenticator
 from gateway.idempotency import KEPT, Idempotency
 from gateway.rates import Rates
 from gateway.senders import Senders
+from gateway.serving.pictures import Pictures
 from gateway.uploading.quota import Quota
 from gateway.uploading.quota_ledger import Ledger
 from handlers.asset.queries import use_signer
@@ -48,6 +49,7 @@ class Gateway:
     store: ObjectStore
     signer: FileSigner
     quota: Quota
+    pictures: Pictures
     tickets: TicketStore
     committer: Committer
     """Of events that producers send: commands are carried out by workers alone."""
@@ -93,6 +95,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 store=store,
                 signer=file_signer(settings),
                 quota=Quota(Ledger(context.redis), settings.uploads.quota),
+                pictures=Pictures(
+                    store,
+                    context.publisher,
+                    replies,
+                    pause=settings.files.transform_pause,
+                    wait=settings.gateway.reply_timeout,
+                ),
                 tickets=TicketStore(context.redis, settings.notifier.ticket_ttl),
                 committer=committer,
             )

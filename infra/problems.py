@@ -21,6 +21,7 @@ STATUS: dict[ErrorKind, int] = {
     ErrorKind.PRECONDITION: 412,
     ErrorKind.TOO_LARGE: 413,
     ErrorKind.UNSUPPORTED: 415,
+    ErrorKind.RANGE: 416,
     ErrorKind.INVALID: 422,
     ErrorKind.RATE_LIMITED: 429,
     ErrorKind.INTERNAL: 500,

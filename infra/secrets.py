@@ -44,10 +44,12 @@ def open_sessions(redis: Redis, settings: Settings) -> SessionStore:
 
 
 def file_signer(settings: Settings) -> FileSigner:
-    """The signer of file URLs."""
+    """The signer of URLs of files, which begin with the CDN where there is one."""
     own = [key.get_secret_value().encode() for key in settings.store.url_keys]
     keys = own or [derive_key(key, "file urls") for key in master_keys(settings)]
-    return FileSigner(settings.gateway_url, keys, settings.store.url_ttl)
+    return FileSigner(
+        settings.files_url, keys, settings.store.url_ttl, settings.files.transform_side
+    )
 
 
 def sender_keys(settings: Settings) -> list[bytes]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from contracts.types import Tag
 
-AssetKind = Literal["image", "video", "audio", "font", "document", "archive", "other"]
+AssetKind = Literal["image", "video", "audio", "font", "document", "archive", "html5", "other"]
 AssetStatus = Literal["processing", "ready", "failed"]
 
 

@@ -42,9 +42,18 @@ class AssetView(View):
     status: AssetStatus
     error: AssetErrorView | None = None
     url: str = Field(description="The original.")
+    download_url: str | None = Field(
+        None, description="The original, to be saved under the asset's name."
+    )
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
     dominant_color: str | None = Field(None, description="#rrggbb")
+    duration: float | None = Field(None, description="Seconds, of video and audio.")
+    pages: int | None = Field(None, description="Pages of a PDF.")
+    font_family: str | None = None
+    font_style: str | None = Field(None, description="As the font calls it, e.g. `Bold Italic`.")
+    entries: int | None = Field(None, description="Files and folders in a ZIP.")
+    unpacked_bytes: int | None = Field(None, description="Bytes a ZIP unpacks to.")
     project_id: Id | None = None
     tags: tuple[str, ...] = ()
     rights: RightsView | None = Field(None, description="Usage rights, when recorded.")
@@ -69,9 +78,11 @@ class VersionView(View):
     height: int | None = None
     status: AssetStatus
     error: AssetErrorView | None = None
-    url: str
+    url: str = Field(description="The original.")
+    download_url: str = Field(description="The original, to be saved under the asset's name.")
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
+    dominant_color: str | None = Field(None, description="#rrggbb")
     created_at: Instant = Field(description="When it was uploaded, or restored.")
     created_by: Id | None = Field(None, description="A user or an API key, where known.")
     revision: Revision = Field(description="The asset's.")

@@ -27,9 +27,10 @@ from gateway.errors import DependencyDown, ValidationFailed
 from gateway.problems import invalid
 from gateway.state import Gateway
 from gateway.uploading.quota import Reservation
+from handlers.asset.kinds import admit
 from handlers.asset.rules import blob_key
 from infra.breaker import DependencyUnavailable
-from infra.media import HEAD_BYTES, Sniffed, sniff
+from infra.media import HEAD_BYTES, Sniffed
 from infra.object_store import ObjectTooLarge, StoreFull, Written
 
 CHUNK = 256 * 1024
@@ -79,7 +80,7 @@ async def receive(
             break
     if not head:
         raise UploadEmpty()
-    found = sniff(bytes(head), filename)
+    found = admit(bytes(head), filename, forbidden=gateway.settings.assets.forbidden)
 
     async def whole() -> AsyncIterator[bytes]:
         yield bytes(head)

@@ -25,14 +25,24 @@ class StoredRendition(BaseModel):
 
 
 class Media(BaseModel):
-    """What looking into some bytes has found: a picture's sizes, or why it is none."""
+    """What looking into some bytes has found, or why they are not what they seem.
+
+    ``kind`` is set where it is another than the first bytes said.
+    """
 
     pipeline: int
+    kind: AssetKind | None = None
     width: int | None = None
     height: int | None = None
     placeholder: str | None = None
     dominant_color: str | None = None
     renditions: list[StoredRendition] = []
+    duration: float | None = None
+    pages: int | None = None
+    font_family: str | None = None
+    font_style: str | None = None
+    entries: int | None = None
+    unpacked_bytes: int | None = None
     error_code: str | None = None
     error_detail: str | None = None
 

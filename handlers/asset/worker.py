@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from contracts.asset.commands import (
     PurgeTrash,
     RegisterAsset,
     RemoveVersion,
+    RenderTransform,
     RestoreAsset,
     RestoreVersion,
     SweepBlob,
@@ -35,12 +37,23 @@ from contracts.corp.events import (
 )
 from handlers.asset import handlers, reactions
 from handlers.asset.clocks import clocks_of
-from handlers.asset.handlers import Blobs, Processing, RightsTeller, Trash, Versions
+from handlers.asset.handlers import (
+    Blobs,
+    Inspecting,
+    Processing,
+    RightsTeller,
+    Transforms,
+    Trash,
+    Versions,
+)
 from handlers.asset.queries import use_signer
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
+from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
+from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
+from infra.settings import AssetSettings, Settings
 from infra.settings.assets import LibrarySettings
 
 REACTIONS: dict[type[Event], Handler] = {
@@ -53,12 +66,13 @@ REACTIONS: dict[type[Event], Handler] = {
 
 
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, library: LibrarySettings
+    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, library: LibrarySettings
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
     versions, trash = Versions(library.versions), Trash(library.trash_days)
-    processing, blobs = Processing(store, images, versions), Blobs(store)
-    rights = RightsTeller(timedelta(days=library.rights_notice))
+    processing = Processing(store, images, versions, inspecting)
+    blobs, rights = Blobs(store), RightsTeller(timedelta(days=library.rights_notice))
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
@@ -79,23 +93,46 @@ def commands_of(
     }
 
 
+def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
+    """Command → handler, of pictures that somebody waits for."""
+    return {RenderTransform: transforms.render_transform}
+
+
+def picture_pipeline(settings: Settings) -> ImagePipeline:
+    """Processes of their own for them, so that they wait behind no processing of uploads."""
+    files = settings.files
+    return ImagePipeline(
+        settings.assets.model_copy(
+            update={
+                "image_workers": files.transform_workers,
+                "image_timeout": files.transform_timeout,
+            }
+        )
+    )
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
-    images = ImagePipeline(settings.assets)
+    images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
+    notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
+    transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
     use_signer(file_signer(settings))
     await store.start()
-    await images.start()
+    await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
-            commands=commands_of(store, images, settings.library),
+            commands={
+                **commands_of(store, images, settings.assets, settings.library),
+                **picture_commands(transforms),
+            },
             reactions=REACTIONS,
             checks={"object_store": store.check},
             clocks=clocks_of(settings.library),
         )
     finally:
-        await images.close()
+        await asyncio.gather(images.close(), pictures.close())
         await store.close()

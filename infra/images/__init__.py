@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from infra.images.geometry import Wanted
 from infra.images.pipeline import ImagePipeline
 from infra.images.results import ImageRejected, Rendered, Rendition
 
-__all__ = ["ImagePipeline", "ImageRejected", "Rendered", "Rendition"]
+__all__ = ["ImagePipeline", "ImageRejected", "Rendered", "Rendition", "Wanted"]

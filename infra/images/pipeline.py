@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 
 import infra
+from infra.images.geometry import Wanted
 from infra.images.results import ImageRejected, Limits, Rendered, from_wire
 from infra.settings import AssetSettings
 
@@ -22,6 +24,10 @@ log = structlog.get_logger(__name__)
 _START_SECONDS = 60.0
 _IMAGES_PER_PROCESS = 200
 _LINE_BYTES = 1024 * 1024
+
+
+Progress = Callable[[int, int], Awaitable[None]]
+"""Told after each rendition how many are made, and of how many."""
 
 
 class _Died(Exception):
@@ -41,7 +47,8 @@ class ImagePipeline:
     async def start(self) -> None:
         """Start the processes. Raises RuntimeError when they do not come up."""
         self._workers = [
-            _Worker(self._settings.image_memory) for _ in range(self._settings.image_workers)
+            _Worker(self._settings.image_memory, self._settings.image_workers)
+            for _ in range(self._settings.image_workers)
         ]
         try:
             await asyncio.gather(*(worker.ensure() for worker in self._workers))
@@ -56,22 +63,40 @@ class ImagePipeline:
         self._closed = True
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
-    async def render(self, source: Path, into: Path) -> Rendered:
+    async def render(self, source: Path, into: Path, progress: Progress | None = None) -> Rendered:
         """Write the renditions of ``source`` to the folder ``into``, which exists.
 
-        The same bytes give the same renditions. Raises ImageRejected when the image is at
-        fault, OSError when a file cannot be read or written, asyncio.CancelledError at
-        once: the process is ended then, as after a timeout.
+        ``progress`` is awaited while the rendering goes on, and begins again where a process
+        that died is replaced; what it raises ends the rendering. The same bytes give the same
+        renditions. Raises ImageRejected when the image is at fault, OSError when a file cannot
+        be read or written, asyncio.CancelledError at once: the process is ended then, as after
+        a timeout.
         """
+        answer = await self._ask(source, into, progress)
+        return from_wire(answer["rendered"])
+
+    async def transform(self, source: Path, into: Path, wanted: Wanted) -> str:
+        """Write one picture made of ``source`` to the file ``into``; its format.
+
+        The same bytes give the same picture. Raises as ``render`` does.
+        """
+        answer = await self._ask(source, into, None, wanted=asdict(wanted))
+        made: str = answer["made"]
+        return made
+
+    async def _ask(
+        self, source: Path, into: Path, progress: Progress | None, **more: Any
+    ) -> dict[str, Any]:
         here = await asyncio.to_thread(Path.cwd)
         request = {
             "source": str(here / source),
             "into": str(here / into),
             "limits": self._limits,
+            **more,
         }
         worker = await self._idle.get()
         try:
-            answer = await self._answer(worker, request)
+            answer = await self._answer(worker, request, progress)
         finally:
             self._idle.put_nowait(worker)
         if "rejected" in answer:
@@ -80,9 +105,11 @@ class ImagePipeline:
             raise OSError(*answer["os_error"])
         if "error" in answer:
             raise RuntimeError(f"rendering failed:\n{answer['error']}")
-        return from_wire(answer["rendered"])
+        return answer
 
-    async def _answer(self, worker: _Worker, request: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(
+        self, worker: _Worker, request: dict[str, Any], progress: Progress | None
+    ) -> dict[str, Any]:
         # A second try in a fresh process: the first may have been ended for the memory
         # that others took.
         for last in (False, True):
@@ -93,7 +120,7 @@ class ImagePipeline:
             except _Died as error:
                 raise RuntimeError("a rendering process did not start") from error
             try:
-                return await worker.ask(request, self._settings.image_timeout)
+                return await worker.ask(request, self._settings.image_timeout, progress)
             except TimeoutError:
                 raise ImageRejected(
                     "asset.image_timeout",
@@ -113,8 +140,9 @@ class ImagePipeline:
 class _Worker:
     """One process, started when there is none. Used by one caller at a time."""
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, beside: int) -> None:
         self._memory = memory
+        self._threads = max(1, (os.cpu_count() or 1) // beside)
         self._process: asyncio.subprocess.Process | None = None
         self._rendered = 0
 
@@ -131,7 +159,7 @@ class _Worker:
             str(self._memory),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=_environment(self._threads),
             limit=_LINE_BYTES,
         )
         try:
@@ -142,13 +170,18 @@ class _Worker:
                 raise _Died from error
             raise
 
-    async def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+    async def ask(
+        self, request: dict[str, Any], timeout: float, progress: Progress | None = None
+    ) -> dict[str, Any]:
         """Raises TimeoutError or _Died; the process is gone after either, and when cancelled."""
         assert self._process is not None
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            answer = await asyncio.wait_for(self._read(), timeout)
+            async with asyncio.timeout(timeout):
+                while "progress" in (answer := await self._read()):
+                    if progress is not None:
+                        await progress(*answer["progress"])
         except BaseException:
             await self.stop()
             raise
@@ -176,12 +209,14 @@ class _Worker:
         return answer
 
 
-def _environment() -> dict[str, str]:
+def _environment(threads: int) -> dict[str, str]:
     """Only what decoding takes: a decoder that is taken over must find no secret here."""
     root = str(Path(infra.__file__).resolve().parents[1])
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "VIPS_CONCURRENCY": "2",
+        "VIPS_CONCURRENCY": str(threads),
+        # What one thread has freed is not kept from the others: a third less memory.
+        "MALLOC_ARENA_MAX": "1",
         "VIPS_WARNING": "0",
     }

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyvips
 
 from infra.images.results import Limits, Rendered, Rendition
-from infra.images.source import Opened, open_image, rejection
+from infra.images.source import Opened, is_harmless, open_image, rejection
 
 SIZES = (320, 800, 1600)
 _WEBP_SIDE = 16_383
 _PLACEHOLDER_CHARS = 1000
+_ROLL_BYTES = 256 * 1024 * 1024
+"""Bytes of all frames of an animation up to which it is decoded once, into memory."""
+
+Made = Callable[[int, int], None]
+"""Told after each rendition how many are made, and of how many."""
 
 _SAVE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "webp": ("webpsave_buffer", "image/webp", {"Q": 80, "alpha_q": 90, "effort": 4}),
@@ -28,25 +35,37 @@ _SAVE: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def render(source: Path, into: Path, limits: Limits) -> Rendered:
+def render(
+    source: Path, into: Path, limits: Limits, made: Made = lambda done, total: None
+) -> Rendered:
     """Raises ImageRejected, and OSError when a file cannot be read or written."""
     image = open_image(source, limits)
     try:
-        return _Rendering(image, into).run()
+        try:
+            return _Rendering(image, into, made).run()
+        except pyvips.Error as error:
+            if not is_harmless(error, image.media_type):
+                raise
+            # Nothing was saved yet: a still image is decoded as a whole before.
+            return _Rendering(replace(image, strict=False), into, made).run()
     except pyvips.Error as error:
-        raise rejection(error, image.media_type) from None
+        raise rejection(error, image) from None
 
 
 class _Rendering:
-    def __init__(self, image: Opened, into: Path) -> None:
+    def __init__(self, image: Opened, into: Path, made: Made = lambda done, total: None) -> None:
         self._image = image
         self._into = into
+        self._told = made
         self._made: list[Rendition] = []
+        self._total = 0
 
     def run(self) -> Rendered:
         image = self._image
         sizes = _sizes(image.width, image.height)
         frame = self._animation(sizes) if image.animated else self._still(sizes)
+        if image.drawing is not None:
+            self._keep_drawing(image.drawing)
         return Rendered(
             media_type=image.media_type,
             width=image.width,
@@ -61,23 +80,33 @@ class _Rendering:
         """Decode once, at the largest size, and make the smaller ones from the larger."""
         _, width, height = sizes[-1]
         current = _opaque(_eight_bit(self._upright(width, height)).copy_memory())
-        family = self._still_family(current)
+        formats = (self._still_family(current), "webp")
+        self._total = len(sizes) * len(formats)
         for nominal, width, height in reversed(sizes):
             if (current.width, current.height) != (width, height):
                 current = _resized(current, width, height)
-            for format_ in (family, "webp"):
+            for format_ in formats:
                 self._save(current, format_, nominal, height)
         self._made.reverse()
         return current
 
     def _animation(self, sizes: list[tuple[int, int, int]]) -> pyvips.Image:
-        """Decode once per size: all frames of a large one would not fit in memory."""
-        formats = ("webp", "gif") if self._image.media_type == "image/gif" else ("webp",)
-        for nominal, width, height in sizes:
+        """Decode once when all frames fit in memory, else once for each file."""
+        image = self._image
+        formats = ("gif", "webp") if image.media_type == "image/gif" else ("webp",)
+        self._total = len(sizes) * len(formats)
+        roll = None
+        if image.width * image.height * image.frames * 4 <= _ROLL_BYTES:
+            roll = _eight_bit(self._upright(image.width, image.height)).copy_memory()
+        for nominal, width, height in reversed(sizes):
+            roll = roll and _each_resized(roll, image.frames, width, height)
             for format_ in formats:
-                self._save(_eight_bit(self._upright(width, height)), format_, nominal, height)
+                frames = roll or _eight_bit(self._upright(width, height))
+                self._save(frames, format_, nominal, height)
+        self._made.reverse()
         _, width, height = sizes[0]
-        return _eight_bit(self._upright(width, height)).crop(0, 0, width, height).copy_memory()
+        frames = roll or _eight_bit(self._upright(width, height))
+        return frames.crop(0, 0, width, height).copy_memory()
 
     def _upright(self, width: int, height: int) -> pyvips.Image:
         options: dict[str, Any] = {"output_profile": "srgb", "intent": "perceptual"}
@@ -92,9 +121,16 @@ class _Rendering:
         return self._image.scaled(width, height, **options)
 
     def _still_family(self, image: pyvips.Image) -> str:
-        if self._image.media_type in {"image/png", "image/gif", "image/svg+xml"}:
+        if self._image.drawing is not None or self._image.media_type in {"image/png", "image/gif"}:
             return "png"
         return "png" if image.hasalpha() else "jpeg"
+
+    def _keep_drawing(self, drawing: bytes) -> None:
+        """What was drawn, and may be shown in place of the original."""
+        path = self._into / "safe.svg"
+        path.write_bytes(drawing)
+        width, height = self._image.width, self._image.height
+        self._made.append(Rendition(path.name, width, height, "image/svg+xml", path, len(drawing)))
 
     def _save(self, image: pyvips.Image, format_: str, nominal: int, height: int) -> None:
         method, media_type, options = _SAVE[format_]
@@ -106,6 +142,7 @@ class _Rendering:
         path = self._into / name
         path.write_bytes(data)
         self._made.append(Rendition(name, image.width, height, media_type, path, len(data)))
+        self._told(len(self._made), self._total)
 
 
 def _sizes(width: int, height: int) -> list[tuple[int, int, int]]:
@@ -142,6 +179,20 @@ def _resized(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     # little at every step.
     small = image.premultiply().resize(across, vscale=down).unpremultiply()
     return small.rint().cast("uchar").copy_memory()
+
+
+def _each_resized(roll: pyvips.Image, frames: int, width: int, height: int) -> pyvips.Image:
+    """All frames, each by itself: none shows in the edges of the next."""
+    tall = roll.height // frames
+    if (roll.width, tall) == (width, height):
+        return roll
+    small = [
+        _resized(roll.crop(0, number * tall, roll.width, tall), width, height)
+        for number in range(frames)
+    ]
+    joined = pyvips.Image.arrayjoin(small, across=1).copy()
+    joined.set_type(pyvips.GValue.gint_type, "page-height", height)
+    return joined.copy_memory()
 
 
 def _placeholder(frame: pyvips.Image) -> str:

@@ -26,6 +26,7 @@ _LOADERS = {
     "image/avif": ("AVIF", "heifload_source"),
     "image/heic": ("HEIC", "heifload_source"),
     "image/svg+xml": ("SVG", "svgload_buffer"),
+    "image/svg+xml-compressed": ("SVG", "svgload_buffer"),
 }
 _CUT_OFF = (
     "premature end",
@@ -46,7 +47,19 @@ _NO_CODEC = (
     "no decoding plugin",
     "not built with",
     "unsupported",
+    "not configured",
+    "bad labq format",
 )
+_TELL_DAMAGE = {"image/jpeg", "image/gif"}
+"""Decoders that only warn of damaged data, and put grey or black in its place."""
+_HARMLESS = (
+    "extraneous bytes before marker",
+    "invalid sos parameters",
+    "unknown jfif revision",
+    "unknown adobe color transform",
+    "inconsistent progression",
+)
+"""What cameras and programs get wrong in JPEG files that are whole."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,8 @@ class Opened:
     frames: int
     header: pyvips.Image
     drawing: bytes | None = None
+    strict: bool = True
+    """Whether a decoder's warnings are errors, where they tell that data is damaged."""
 
     @property
     def format(self) -> str:
@@ -71,12 +86,26 @@ class Opened:
 
     def load(self, **options: Any) -> pyvips.Image:
         """The pixels, decoded as they are asked for, strictly."""
+        if not self.strict:
+            options["fail_on"] = "error"
         return _load(self.media_type, self.path, self.drawing, self.animated, **options)
 
     def scaled(self, width: int, height: int, **options: Any) -> pyvips.Image:
         """All frames at ``width`` × ``height``, upright, decoded no larger than is needed."""
         options |= {"height": height, "size": "force"}
-        return self.load(**self._shrunk(width)).thumbnail_image(width, **options)
+        pixels = self.load(**self._shrunk(width))
+        if self._is_measured:
+            pixels = _ranged(pixels, self.load().stats())
+        return pixels.thumbnail_image(width, **options)
+
+    @property
+    def _is_measured(self) -> bool:
+        """Whether its values are numbers of any range rather than shades."""
+        return self.header.format not in {"uchar", "ushort"} and self.header.interpretation in {
+            "b-w",
+            "multiband",
+            "srgb",
+        }
 
     def _shrunk(self, width: int) -> dict[str, float]:
         """How the decoder itself is to reduce (or draw) the image.
@@ -104,14 +133,15 @@ def open_image(path: Path, limits: Limits) -> Opened:
                 "asset.image_unsupported", "The file is not an image in a format that is rendered."
             )
         file.seek(0)
-        drawing = safe_svg(file.read(MAX_BYTES + 1)) if media_type == "image/svg+xml" else None
+        drawn = media_type.startswith("image/svg+xml")
+        drawing = safe_svg(file.read(MAX_BYTES + 1)) if drawn else None
         if media_type == "image/gif":
             require_whole_gif(file)
     animation = media_type in {"image/gif", "image/webp"}
     try:
         header = _load(media_type, path, drawing, animation)
     except pyvips.Error as error:
-        raise rejection(error, media_type) from None
+        raise _rejection(error, media_type, path) from None
     frames = _number(header, "n-pages", 1) if animation else 1
     height = _number(header, "page-height", header.height) if frames > 1 else header.height
     _check(header.width, height, frames, limits)
@@ -120,22 +150,33 @@ def open_image(path: Path, limits: Limits) -> Opened:
     return Opened(path, media_type, width, height, frames, header, drawing)
 
 
-def rejection(error: pyvips.Error, media_type: str) -> ImageRejected:
+def is_harmless(error: pyvips.Error, media_type: str) -> bool:
+    """Whether a decoder has only warned of what leaves the picture whole."""
+    said = f"{error.message}\n{error.detail}".lower()
+    return media_type == "image/jpeg" and any(hint in said for hint in _HARMLESS)
+
+
+def rejection(error: pyvips.Error, image: Opened) -> ImageRejected:
     """What libvips said, in words for the person who uploaded the image."""
+    return _rejection(error, image.media_type, image.path)
+
+
+def _rejection(error: pyvips.Error, media_type: str, path: Path) -> ImageRejected:
     said = f"{error.message}\n{error.detail}".lower()
     name = _LOADERS[media_type][0]
     if any(hint in said for hint in _NO_MEMORY):
         return ImageRejected(
             "asset.image_too_large", "Decoding the image takes more memory than is allowed."
         )
-    if any(hint in said for hint in _CUT_OFF):
+    if any(hint in said for hint in _CUT_OFF) and not (media_type == "image/png" and _ends(path)):
         return ImageRejected(
             "asset.image_corrupt", f"The {name} file is cut off: part of the picture is missing."
         )
     if any(hint in said for hint in _NO_CODEC):
-        return ImageRejected(
-            "asset.image_unsupported", f"The {name} file uses a variant that cannot be decoded."
-        )
+        detail = f"The {name} file uses a variant that cannot be decoded."
+        if media_type == "image/heic":
+            detail = "HEIC pictures compressed with HEVC cannot be decoded; JPEG and AVIF can."
+        return ImageRejected("asset.image_unsupported", detail)
     return ImageRejected(
         "asset.image_corrupt", f"The {name} file is damaged and cannot be decoded."
     )
@@ -145,12 +186,30 @@ def _load(
     media_type: str, path: Path, drawing: bytes | None, animation: bool, **options: Any
 ) -> pyvips.Image:
     loader = getattr(pyvips.Image, _LOADERS[media_type][1])
-    options |= {"access": "sequential", "fail_on": "error"}
+    strict = "warning" if media_type in _TELL_DAMAGE else "error"
+    options = {"access": "sequential", "fail_on": strict} | options
     if animation:
         options["n"] = -1
     if drawing is not None:
         return loader(drawing, **options)
     return loader(pyvips.Source.new_from_file(str(path)), **options)
+
+
+def _ranged(image: pyvips.Image, stats: pyvips.Image) -> pyvips.Image:
+    """Values brought into 0 to 255; those that may be shades as they are keep their place."""
+    low, high = stats(0, 0)[0], stats(1, 0)[0]
+    if low >= 0 and high <= 1:
+        return image * 255
+    if low >= 0 and high <= 255:
+        return image
+    return (image - low) * (255 / max(high - low, 1e-9))
+
+
+def _ends(png: Path) -> bool:
+    """Whether the last part of a PNG is there: then it is not cut off, whatever it lacks."""
+    with png.open("rb") as file:
+        file.seek(max(0, png.stat().st_size - 64))
+        return b"IEND" in file.read()
 
 
 def _check(width: int, height: int, frames: int, limits: Limits) -> None:

@@ -1,5 +1,7 @@
 """The rendering process: one JSON request per line in, one answer per line out.
 
+Lines of progress come before the answer.
+
 ``python -m infra.images.worker <bytes>``, where bytes is how much address space it may take
 beyond what it has once it is ready.
 """
@@ -19,8 +21,10 @@ from typing import Any
 
 import pyvips
 
+from infra.images.geometry import Wanted
 from infra.images.render import render
 from infra.images.results import ImageRejected, Limits, to_wire
+from infra.images.transform import transform
 
 
 def main() -> None:
@@ -33,14 +37,20 @@ def main() -> None:
     _answer(answers, {"ready": True})
     while True:
         request = json.loads(requests.get())
-        _answer(answers, _handled(request))
+        _answer(answers, _handled(request, answers))
         gc.collect()
 
 
-def _handled(request: dict[str, Any]) -> dict[str, Any]:
+def _handled(request: dict[str, Any], answers: int) -> dict[str, Any]:
+    def made(done: int, total: int) -> None:
+        _answer(answers, {"progress": [done, total]})
+
     try:
         limits = Limits(**request["limits"])
-        rendered = render(Path(request["source"]), Path(request["into"]), limits)
+        source, into = Path(request["source"]), Path(request["into"])
+        if "wanted" in request:
+            return {"made": transform(source, into, limits, Wanted(**request["wanted"]))}
+        rendered = render(source, into, limits, made)
     except ImageRejected as rejected:
         return {"rejected": [rejected.code, rejected.detail]}
     except (MemoryError, RecursionError):

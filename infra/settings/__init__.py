@@ -82,6 +82,10 @@ class Settings(BaseSettings):
         return self.gateway.public_url or f"http://{self.gateway.host}:{self.gateway.port}"
 
     @property
+    def files_url(self) -> str:
+        return (self.files.cdn_url or self.gateway_url).rstrip("/")
+
+    @property
     def link_url(self) -> str:
         return (self.mail.link_url or f"{self.gateway_url}/account").rstrip("/")
 

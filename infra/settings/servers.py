@@ -76,14 +76,23 @@ class StoreSettings(Concern):
     url_ttl: int = Field(
         3600,
         ge=60,
+        le=7 * 86400,
         description="Seconds a signed file URL is good for, at least; it is rounded up so that caches hit.",
     )
     url_keys: Annotated[list[SecretStr], NoDecode] = Field(
         [],
-        description="Keys of signed file URLs, comma-separated: the first signs, all verify. Derived from the sealing keys when empty.",
+        max_length=8,
+        description="Keys of signed file URLs, comma-separated, of 16 characters or more: the first signs, all verify. Derived from the sealing keys when empty.",
     )
 
     _lists = field_validator("url_keys", mode="before")(split_list)
+
+    @field_validator("url_keys")
+    @classmethod
+    def _hard_to_guess(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        if any(len(key.get_secret_value()) < 16 for key in keys):
+            raise ValueError("a key has at least 16 characters: openssl rand -hex 32 makes one")
+        return keys
 
 
 class MailSettings(Concern):

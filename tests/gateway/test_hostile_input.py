@@ -24,7 +24,9 @@ TEXTS = [route for route in COMMANDS if route.body_fields]
 TENANTS = [route for route in LISTS if not isinstance(route.allow, PlatformPermission)]
 """Lists that show one tenant's."""
 FILTERS = [
-    route for route in ROUTES if route.parameters is not None and route.path != "/files/{key:.+}"
+    route
+    for route in ROUTES
+    if route.parameters is not None and not route.path.startswith("/files/")
 ]
 
 

@@ -30,7 +30,7 @@ async def make() -> AsyncIterator[Pipeline]:
     made: list[ImagePipeline] = []
 
     async def start(**settings: float) -> ImagePipeline:
-        pipeline = ImagePipeline(AssetSettings.model_validate(settings))
+        pipeline = ImagePipeline(AssetSettings.model_validate({"image_workers": 1, **settings}))
         await pipeline.start()
         made.append(pipeline)
         return pipeline
@@ -222,7 +222,7 @@ from infra.images import ImagePipeline
 from infra.settings import AssetSettings
 
 async def main():
-    pipeline = ImagePipeline(AssetSettings())
+    pipeline = ImagePipeline(AssetSettings(image_workers=1))
     await pipeline.start()
     print("ready", flush=True)
     if len(sys.argv) > 1:

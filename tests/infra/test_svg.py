@@ -47,7 +47,12 @@ async def test_an_svg_is_drawn_sharp_at_every_size(pipeline: ImagePipeline, tmp_
     rendered = await drawn(pipeline, tmp_path, svg)
     assert (rendered.media_type, rendered.width, rendered.height) == ("image/svg+xml", 2000, 1000)
     assert [(r.name, r.width) for r in rendered.renditions] == [
-        (f"{width}.{format_}", width) for width in (320, 800, 1600) for format_ in ("webp", "png")
+        *(
+            (f"{width}.{format_}", width)
+            for width in (320, 800, 1600)
+            for format_ in ("webp", "png")
+        ),
+        ("safe.svg", 2000),
     ]
     for made in rendered.renditions:
         assert pixel(made.path, 0.25, 0.5)[3] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
 from contracts.asset.commands.processing import ProcessAsset
 from contracts.asset.commands.rights import TellRights
+from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.trash import (
     EmptyTrash,
     PurgeAsset,
@@ -27,6 +28,7 @@ __all__ = [
     "PurgeTrash",
     "RegisterAsset",
     "RemoveVersion",
+    "RenderTransform",
     "RestoreAsset",
     "RestoreVersion",
     "SweepBlob",

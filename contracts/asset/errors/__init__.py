@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from contracts.asset.errors.files import FileNotFound, FileUrlInvalid
+from contracts.asset.errors.files import (
+    FileChanged,
+    FileNotFound,
+    FileUrlExpired,
+    FileUrlInvalid,
+    RangeOutside,
+)
 from contracts.asset.errors.library import AssetInUse, AssetNotFound
 from contracts.asset.errors.processing import (
+    ArchiveBomb,
+    ArchiveCorrupt,
+    ArchiveTooLarge,
+    ArchiveUnsafe,
     BytesMissing,
     ImageCorrupt,
     ImageFailed,
     ImageTimeout,
     ImageTooLarge,
     ImageUnsupported,
+    InspectionTimeout,
+)
+from contracts.asset.errors.transforms import (
+    AssetNotReady,
+    TransformImpossible,
+    TransformInvalid,
+    TransformLater,
 )
 from contracts.asset.errors.uploads import (
     QuotaExceeded,
     StorageFull,
+    TypeForbidden,
     UploadCut,
     UploadEmpty,
     UploadMalformed,
@@ -30,18 +48,31 @@ from contracts.asset.errors.versions import (
 )
 
 __all__ = [
+    "ArchiveBomb",
+    "ArchiveCorrupt",
+    "ArchiveTooLarge",
+    "ArchiveUnsafe",
     "AssetInUse",
     "AssetNotFound",
+    "AssetNotReady",
     "BytesMissing",
+    "FileChanged",
     "FileNotFound",
+    "FileUrlExpired",
     "FileUrlInvalid",
     "ImageCorrupt",
     "ImageFailed",
     "ImageTimeout",
     "ImageTooLarge",
     "ImageUnsupported",
+    "InspectionTimeout",
     "QuotaExceeded",
+    "RangeOutside",
     "StorageFull",
+    "TransformImpossible",
+    "TransformInvalid",
+    "TransformLater",
+    "TypeForbidden",
     "UploadCut",
     "UploadEmpty",
     "UploadMalformed",

@@ -39,3 +39,33 @@ class BytesMissing(DomainError):
     code = "asset.bytes_missing"
     kind = ErrorKind.INVALID
     title = "The bytes that were uploaded are gone"
+
+
+class ArchiveCorrupt(DomainError):
+    code = "asset.archive_corrupt"
+    kind = ErrorKind.INVALID
+    title = "The archive is damaged or cut off"
+
+
+class ArchiveBomb(DomainError):
+    code = "asset.archive_bomb"
+    kind = ErrorKind.INVALID
+    title = "The archive would unpack to far more than it is"
+
+
+class ArchiveUnsafe(DomainError):
+    code = "asset.archive_unsafe"
+    kind = ErrorKind.INVALID
+    title = "The archive would write outside of the folder it is unpacked in"
+
+
+class ArchiveTooLarge(DomainError):
+    code = "asset.archive_too_large"
+    kind = ErrorKind.INVALID
+    title = "The archive has more entries or bytes than are looked into"
+
+
+class InspectionTimeout(DomainError):
+    code = "asset.inspection_timeout"
+    kind = ErrorKind.INVALID
+    title = "Looking into the file took too long"

@@ -35,6 +35,12 @@ class StorageFull(DomainError):
     title = "The object store has no room left"
 
 
+class TypeForbidden(DomainError):
+    code = "asset.type_forbidden"
+    kind = ErrorKind.UNSUPPORTED
+    title = "Files of this kind are not taken"
+
+
 class QuotaExceeded(DomainError):
     """A smaller file may still fit, and so may this one once others are removed for good."""
 

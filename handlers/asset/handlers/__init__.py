@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.library import detach_project, purge_assets, update_asset
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.registering import register_asset
 from handlers.asset.handlers.rights import RightsTeller
+from handlers.asset.handlers.transforms import Transforms
 from handlers.asset.handlers.trash import (
     Trash,
     empty_trash,
@@ -19,8 +21,10 @@ from handlers.asset.handlers.versions import Versions
 
 __all__ = [
     "Blobs",
+    "Inspecting",
     "Processing",
     "RightsTeller",
+    "Transforms",
     "Trash",
     "Versions",
     "detach_project",

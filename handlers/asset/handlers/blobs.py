@@ -8,7 +8,7 @@ from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import SweepBlob
 from handlers.asset.documents import Blob
 from handlers.asset.handlers.patience import patient
-from handlers.asset.rules import blob_key, rendition_prefix
+from handlers.asset.rules import blob_key, rendition_prefix, transform_prefix
 from infra.object_store import ObjectStore
 
 
@@ -22,7 +22,10 @@ class Blobs:
         if await Blob.get(command.blob_id) is not None:
             return  # taken after all
         async with patient():
-            prefix = rendition_prefix(command.organization_id, command.blob_id)
-            keys = [stat.key async for stat in self.store.list(prefix)]
+            keys = [
+                stat.key
+                for prefix in (rendition_prefix, transform_prefix)
+                async for stat in self.store.list(prefix(command.organization_id, command.blob_id))
+            ]
             keys.append(blob_key(command.organization_id, command.blob_id))
             await self.store.delete(keys)

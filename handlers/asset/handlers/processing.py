@@ -11,10 +11,12 @@ from contracts.asset.commands import ProcessAsset, SweepBlob
 from contracts.asset.events import AssetFailed, AssetReady
 from contracts.errors import Retry
 from handlers.asset.documents import Asset, AssetVersion, Blob, Media, StoredRendition
+from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.patience import patient
 from handlers.asset.handlers.versions import Versions
 from handlers.asset.rules import PIPELINE, blob_key, rendition_key, version_id
 from infra.images import ImagePipeline, ImageRejected
+from infra.inspection import is_inspected
 from infra.object_store import ObjectNotFound, ObjectStore
 
 
@@ -25,6 +27,7 @@ class Processing:
     store: ObjectStore
     images: ImagePipeline
     versions: Versions
+    inspecting: Inspecting
 
     async def process_asset(self, command: ProcessAsset, uow: UnitOfWork) -> None:
         asset, content = await _loaded(command)
@@ -55,6 +58,7 @@ class Processing:
 
     def _conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
         asset.media = media
+        asset.kind = media.kind or asset.kind
         asset.status = "failed" if media.error_code else "ready"
         uow.save(asset)
         if media.error_code:
@@ -84,8 +88,8 @@ class Processing:
         )
 
     async def _look_into(self, asset: Asset | AssetVersion) -> Media:
-        if asset.kind != "image":
-            return Media(pipeline=PIPELINE)
+        if asset.kind != "image" or is_inspected(asset.media_type):
+            return await self.inspecting.look_into(asset)
         async with patient():
             with tempfile.TemporaryDirectory(prefix="grid8-") as folder:
                 source, into = Path(folder) / "original", Path(folder) / "renditions"

@@ -26,7 +26,7 @@ from contracts.asset.events import (
     VersionRemoved,
     VersionRestored,
 )
-from contracts.asset.types import LAST_VERSION
+from contracts.asset.types import LAST_VERSION, AssetKind
 from contracts.asset.views import VersionView
 from contracts.types import now
 from handlers.asset.documents import Asset, AssetVersion, Media
@@ -121,6 +121,14 @@ class Versions:
         self, asset: Asset, version: AssetVersion, media: Media, uow: UnitOfWork
     ) -> None:
         """Stage what processing a version has come to."""
+        version.kind = media.kind or version.kind
+        if not media.error_code and not _fits(asset, version.kind):
+            media = media.model_copy(
+                update={
+                    "error_code": VersionKindDiffers.code,
+                    "error_detail": f"The asset is of kind {asset.kind}, this {version.kind}.",
+                }
+            )
         version.media = media
         version.status = "failed" if media.error_code else "ready"
         about = {"asset_id": asset.id, "project_id": asset.project_id, "number": version.number}
@@ -236,9 +244,15 @@ async def _check_newer(asset: Asset, command: AddVersion) -> None:
         raise VersionUnchanged(
             f"Version {newest.number}, the newest, has the same bytes; it is {newest.status}."
         )
-    # What has failed may have been taken for the wrong thing.
-    if asset.kind != command.kind and asset.status != "failed":
+    # Whether an archive is an ad is seen when it is looked into.
+    ad = (asset.kind, command.kind) == ("html5", "archive")
+    if not ad and not _fits(asset, command.kind):
         raise VersionKindDiffers(f"The asset is of kind {asset.kind}, the upload {command.kind}.")
+
+
+def _fits(asset: Asset, kind: AssetKind) -> bool:
+    """Whether it is the same kind of thing. What has failed may have been taken for another."""
+    return kind == asset.kind or asset.status != "ready"
 
 
 async def _other(asset: Asset, number: int) -> AssetVersion:

@@ -9,6 +9,7 @@ from handlers.asset.queries.assets import (
     list_assets,
 )
 from handlers.asset.queries.storage import get_asset_count, get_stored_bytes, list_stored_contents
+from handlers.asset.queries.transforms import get_transform
 from handlers.asset.queries.trash import list_trash
 from handlers.asset.queries.usage import get_asset_rights, list_asset_usage
 from handlers.asset.queries.versions import get_version, list_versions
@@ -23,6 +24,7 @@ __all__ = [
     "get_asset_rights",
     "get_asset_status",
     "get_stored_bytes",
+    "get_transform",
     "get_version",
     "list_asset_usage",
     "list_assets",

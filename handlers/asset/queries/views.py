@@ -7,6 +7,7 @@ from datetime import datetime
 from contracts.asset.views import AssetErrorView, AssetView, RenditionView, VersionView
 from contracts.types import now
 from handlers.asset.documents import Asset, AssetVersion, Media
+from handlers.asset.kinds import served_name
 from handlers.asset.rights import rights_view
 from handlers.asset.rules import PIPELINE, blob_key
 from infra.signing import FileSigner
@@ -17,6 +18,11 @@ _signers: list[FileSigner] = []
 def use_signer(signer: FileSigner) -> None:
     """Set what signs the URLs in this process's views."""
     _signers[:] = [signer]
+
+
+def signer_in_use() -> FileSigner:
+    """What ``use_signer`` has set."""
+    return _signers[0]
 
 
 def asset_view(asset: Asset) -> AssetView:
@@ -32,10 +38,17 @@ def asset_view(asset: Asset) -> AssetView:
         height=media.height,
         status=asset.status,
         error=_error(asset),
-        url=_original(asset, asset.name),
+        url=_original(asset, served_name(asset.name, asset.media_type)),
+        download_url=_original(asset, asset.name, download=True),
         renditions=_renditions(media),
         placeholder=media.placeholder,
         dominant_color=media.dominant_color,
+        duration=media.duration,
+        pages=media.pages,
+        font_family=media.font_family,
+        font_style=media.font_style,
+        entries=media.entries,
+        unpacked_bytes=media.unpacked_bytes,
         project_id=asset.project_id,
         tags=tuple(asset.tags),
         rights=rights_view(asset.rights, now()),
@@ -75,9 +88,11 @@ def _version_view(
         height=media.height,
         status=content.status,
         error=_error(content),
-        url=_original(content, asset.name),
+        url=_original(content, served_name(asset.name, content.media_type)),
+        download_url=_original(content, asset.name, download=True),
         renditions=_renditions(media),
         placeholder=media.placeholder,
+        dominant_color=media.dominant_color,
         created_at=at,
         created_by=by,
         revision=asset.revision,
@@ -91,9 +106,9 @@ def _error(content: Asset | AssetVersion) -> AssetErrorView | None:
     return AssetErrorView(code=media.error_code or "", detail=media.error_detail or "")
 
 
-def _original(content: Asset | AssetVersion, name: str) -> str:
+def _original(content: Asset | AssetVersion, name: str, *, download: bool = False) -> str:
     key = blob_key(content.organization_id, content.blob_id)
-    return _signers[0].url(key, media_type=content.media_type, filename=name)
+    return _signers[0].url(key, media_type=content.media_type, filename=name, download=download)
 
 
 def _renditions(media: Media) -> tuple[RenditionView, ...]:

@@ -14,6 +14,7 @@ from handlers.asset.queries.views import _signers
 from handlers.asset.worker import REACTIONS, commands_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.object_store.local import LocalStore
+from infra.settings import AssetSettings
 from infra.settings.assets import LibrarySettings
 from infra.signing import FileSigner
 from tests.bus.desk import Desk, desk
@@ -79,7 +80,8 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
-    table = {**commands_of(store, images, settings), **REACTIONS}  # type: ignore[arg-type]
+    commands = commands_of(store, images, AssetSettings(), settings)  # type: ignore[arg-type]
+    table = {**commands, **REACTIONS}
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,
