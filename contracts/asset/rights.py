@@ -60,7 +60,10 @@ Line = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"\S"),
 ]
 Territories = Annotated[
-    tuple[Territory, ...], AfterValidator(_once_each), Field(min_length=1, max_length=500)
+    tuple[Territory, ...],
+    Field(max_length=500),
+    AfterValidator(_once_each),
+    Field(min_length=1),
 ]
 
 
