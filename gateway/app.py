@@ -39,6 +39,7 @@ from gateway.openapi import build
 from gateway.routes import ROUTES
 from gateway.state import GATEWAY, Gateway, running_gateway
 from gateway.table import Route
+from gateway.uploading import tus_protocol as tus
 from gateway.web import OPENAPI
 from handlers.runtime import checks_of
 from infra.connection import SECURITY, Listener
@@ -64,7 +65,7 @@ CUT_TIMEOUT = 1.0
 
 EXPOSED = (
     "ETag, Location, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, "
-    "Idempotent-Replayed, Preference-Applied"
+    f"Idempotent-Replayed, Preference-Applied, {tus.EXPOSED}"
 )
 
 
@@ -133,6 +134,7 @@ def decorator_of(settings: Settings) -> Any:
         headers = response.headers
         headers["X-Request-Id"] = request.get("id", "")
         headers["Server"] = "grid8"
+        tus.finish_headers(request, response)
         for header, value in SECURITY.items():
             headers.setdefault(header, value)
         standing = request.get(STANDING)
@@ -214,7 +216,7 @@ def _preflight(request: web.Request, origins: set[str]) -> web.Response | None:
             "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE",
             "Access-Control-Allow-Headers": (
                 "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-                "Prefer, X-Request-Id, traceparent, Range"
+                f"Prefer, X-Request-Id, traceparent, Range, {tus.ACCEPTED}"
             ),
             "Access-Control-Max-Age": "600",
         },

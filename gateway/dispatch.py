@@ -68,7 +68,7 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
         return await carry_out(request, route, gateway, acting, command, print_of_request)
     assert route.function is not None
     # A file, and a body, may take as long as their client does.
-    waits = route.method == "GET" and route.produces == "application/json"
+    waits = route.method == "GET" and route.produces == "application/json" and route.hurried
     with patience() if waits else nullcontext():
         answer: web.StreamResponse = await route.function(request, gateway, actor)
     return answer
@@ -137,7 +137,7 @@ async def carry_out(
         id = claim.command
     # Unless it was lost, the command may yet be carried out: the key stays with it.
     try:
-        answer = await _send(request, route, gateway, actor, command, id)
+        answer = await send(request, route, gateway, actor, command, id)
     except CommandLost:
         if claim is not None:
             await gateway.idempotency.release(claim)
@@ -155,7 +155,7 @@ async def carry_out(
     return render(request, route, answer)
 
 
-async def _send(
+async def send(
     request: web.Request,
     route: Route,
     gateway: Gateway,
@@ -163,6 +163,11 @@ async def _send(
     command: Command,
     id: str,
 ) -> Answer:
+    """Send a command under an id, and wait for its outcome; handled once, however often sent.
+
+    Raises CommandLost when it will never be carried out under this id, and DependencyDown when
+    it may not have been queued.
+    """
     # A status URL could not show secrets; a preference may be ignored (RFC 7240, 2).
     secret = has_secrets(route.answers)
     later = actor is not None and not secret and _prefers_async(request)

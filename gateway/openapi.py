@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from contracts.permissions import GRANTS, PLATFORM_GRANTS, Permission, PlatformPermission
 from gateway.admission import LIMIT_HEADERS
-from gateway.openapi_tags import tag_of
+from gateway.openapi_pieces import plain, tag_of
 from gateway.table import Access, Route, has_secrets, is_page
 from infra.problems import MEDIA_TYPE, Problem
 
@@ -29,12 +29,15 @@ _STATUS_TEXT = {
     "403": "Not allowed",
     "404": "Not found, or another tenant's",
     "409": "In conflict with what is there",
+    "410": "Expired",
     "412": "Changed since it was read",
     "413": "Too large",
     "415": "Media type not supported",
     "416": "Range outside of the file",
     "422": "Not valid",
+    "423": "Locked; try again in a moment",
     "429": "Too many; see Retry-After",
+    "460": "The checksum does not fit",
     "503": "A dependency is down; try again",
 }
 
@@ -167,7 +170,8 @@ def _headers(route: Route) -> list[dict[str, Any]]:
             headers.append(
                 _header("Prefer", "respond-async answers 202 at once.", {"type": "string"})
             )
-    if _matches(route):
+    headers += [{"name": n, "in": "header", "schema": s} for n, s in route.headers.items()]
+    if "if_match" in route.injected.values():
         headers.append(
             _header(
                 "If-Match",
@@ -176,10 +180,6 @@ def _headers(route: Route) -> list[dict[str, Any]]:
             )
         )
     return headers
-
-
-def _matches(route: Route) -> bool:
-    return "if_match" in route.injected.values() or route.operation == "uploadVersion"
 
 
 def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -198,23 +198,10 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
             "in": "query",
             "required": name in required,
             **({"description": found["description"]} if "description" in found else {}),
-            "schema": _plain(found, local),
+            "schema": plain(found, local),
         }
         for name, found in schema.get("properties", {}).items()
     ]
-
-
-def _plain(schema: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema without references and null: an absent parameter is simply absent."""
-    shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    if "$ref" in shown:
-        shown = dict(local[shown["$ref"].rpartition("/")[2]])
-    if "anyOf" in shown:
-        options = [option for option in shown.pop("anyOf") if option.get("type") != "null"]
-        if shown.get("default", 0) is None:
-            shown.pop("default")
-        shown.update(_plain(options[0], local))
-    return {key: value for key, value in shown.items() if key not in ("title", "description")}
 
 
 def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
@@ -257,8 +244,9 @@ def _refusals(route: Route) -> list[str]:
         found.append("409")
     if route.method != "GET":
         found += ["409", "413", "415"]
-    if _matches(route):
+    if "if_match" in route.injected.values():
         found.append("412")
+    found += map(str, route.refusals)
     if route.contract is not None and route.contract.domain() == "auth":
         found.append("429")
     return sorted(found)

@@ -59,7 +59,9 @@ def in_fields(route: Route) -> list[str]:
 @cache
 def is_about_a_brand(route: Route) -> bool:
     """Whether the permission is needed in a brand, and not in the organization."""
-    return route.allow in IN_BRANDS and (in_path(route) is not None or bool(in_fields(route)))
+    return route.allow in IN_BRANDS and (
+        route.placed or in_path(route) is not None or bool(in_fields(route))
+    )
 
 
 def differs_in_brands(actor: Actor, allow: Allow) -> bool:

@@ -18,6 +18,7 @@ from gateway.senders import Senders
 from gateway.serving.pictures import Pictures
 from gateway.uploading.quota import Quota
 from gateway.uploading.quota_ledger import Ledger
+from gateway.uploading.resumable import Resumables
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
 from handlers.domain import Context
@@ -47,6 +48,7 @@ class Gateway:
     rates: Rates
     idempotency: Idempotency
     store: ObjectStore
+    resumables: Resumables
     signer: FileSigner
     quota: Quota
     pictures: Pictures
@@ -93,6 +95,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                     patience=settings.gateway.reply_timeout + 2,
                 ),
                 store=store,
+                resumables=Resumables(store, context.redis, settings),
                 signer=file_signer(settings),
                 quota=Quota(Ledger(context.redis), settings.uploads.quota),
                 pictures=Pictures(

@@ -64,6 +64,14 @@ class Route:
     silent: bool = False
     """Whether it is answered as soon as the command is durable, from the command's own fields:
     neither the answer nor the time it takes can tell what came of it."""
+    placed: bool = False
+    """Whether its function itself finds out which brand it is about, and uses scopes.act_in."""
+    hurried: bool = True
+    """Whether a GET is given up when its dependencies are slow; a file has the time it needs."""
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    """Request headers of a custom route, as OpenAPI shows them: name → schema."""
+    refusals: tuple[int, ...] = ()
+    """Statuses of a custom route's own problems, beside those that any route may have."""
     impersonable: bool | None = None
     """Whether somebody who impersonates may use it; None leaves it to ``by_impersonators``."""
 
@@ -200,6 +208,10 @@ def custom(
     parameters: type[BaseModel] | None = None,
     media: Mapping[str, Any] | None = None,
     produces: str = "application/json",
+    placed: bool = False,
+    hurried: bool = True,
+    headers: Mapping[str, Any] | None = None,
+    refusals: tuple[int, ...] = (),
 ) -> Route:
     """A request that is neither: ``function(request, gateway, actor)`` answers itself."""
     return Route(
@@ -215,6 +227,10 @@ def custom(
         parameters=parameters,
         media=media or {},
         produces=produces,
+        placed=placed,
+        hurried=hurried,
+        headers=headers or {},
+        refusals=refusals,
     )
 
 

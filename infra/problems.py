@@ -18,12 +18,15 @@ STATUS: dict[ErrorKind, int] = {
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.METHOD: 405,
     ErrorKind.CONFLICT: 409,
+    ErrorKind.GONE: 410,
     ErrorKind.PRECONDITION: 412,
     ErrorKind.TOO_LARGE: 413,
     ErrorKind.UNSUPPORTED: 415,
     ErrorKind.RANGE: 416,
     ErrorKind.INVALID: 422,
+    ErrorKind.LOCKED: 423,
     ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.CHECKSUM: 460,  # of no RFC: the tus protocol chose it
     ErrorKind.INTERNAL: 500,
     ErrorKind.UNAVAILABLE: 503,
 }

@@ -21,6 +21,18 @@ class RenditionView(View):
     url: str
 
 
+class UploadView(View):
+    """An upload that comes in pieces (tus)."""
+
+    id: Id
+    offset: int = Field(ge=0, description="Bytes that have arrived.")
+    length: int | None = Field(None, description="Bytes it will have; null while not known.")
+    expires_at: Instant | None = Field(
+        None, description="When what is not complete is removed; null when the asset is made."
+    )
+    asset_id: Id | None = Field(None, description="The asset, once there is one.")
+
+
 class AssetErrorView(View):
     """Why an asset failed."""
 

@@ -33,6 +33,8 @@ _VERSIONS: list[Route] = [
         answers=VersionView,
         status=201,
         parameters=VersionParameters,
+        headers={"If-Match": {"type": "string", "pattern": r'^"\d{1,15}"$'}},
+        refusals=(412,),
         media={
             "application/octet-stream": BYTES,
             "image/*": BYTES,

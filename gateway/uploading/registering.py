@@ -62,7 +62,7 @@ async def register(
 ) -> web.Response:
     """Make an asset of what was received, and tell the reservation what became of it."""
     try:
-        command = _command_for(received, given)
+        command = command_for(received, given)
     except BaseException:
         await discard(received, gateway, actor)
         raise
@@ -101,7 +101,8 @@ async def hand_over(
     return response
 
 
-def _command_for(received: Received, given: UploadParameters) -> RegisterAsset:
+def command_for(received: Received, given: UploadParameters) -> RegisterAsset:
+    """The command for what has been received. Raises ValidationFailed."""
     tags = [tag.strip() for tag in (given.tags or "").split(",") if tag.strip()]
     try:
         return RegisterAsset(

@@ -24,6 +24,7 @@ from contracts.asset.commands import (
     RestoreAsset,
     RestoreVersion,
     SweepBlob,
+    SweepUpload,
     TellRights,
     UpdateAsset,
 )
@@ -44,9 +45,11 @@ from handlers.asset.handlers import (
     RightsTeller,
     Transforms,
     Trash,
+    Uploads,
     Versions,
 )
 from handlers.asset.queries import use_signer
+from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
@@ -55,6 +58,7 @@ from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
 from infra.settings.assets import LibrarySettings
+from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
@@ -66,7 +70,11 @@ REACTIONS: dict[type[Event], Handler] = {
 
 
 def commands_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, library: LibrarySettings
+    store: ObjectStore,
+    images: ImagePipeline,
+    uploads: Uploads,
+    settings: AssetSettings,
+    library: LibrarySettings,
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
@@ -77,6 +85,7 @@ def commands_of(
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DetachProject: handlers.detach_project,
         PurgeAssets: handlers.purge_assets,
@@ -119,6 +128,8 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
     notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
     transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
@@ -126,12 +137,15 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         yield Domain(
             "asset",
             commands={
-                **commands_of(store, images, settings.assets, settings.library),
+                **commands_of(store, images, uploads, settings.assets, settings.library),
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
             checks={"object_store": store.check},
-            clocks=clocks_of(settings.library),
+            clocks=(
+                Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
+                *clocks_of(settings.library),
+            ),
         )
     finally:
         await asyncio.gather(images.close(), pictures.close())

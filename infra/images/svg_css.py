@@ -19,7 +19,8 @@ _LOADING = re.compile(
     re.I,
 )
 _NEVER = re.compile(
-    r"@\s*import|javascript\s*:|vbscript\s*:|data\s*:\s*text|behaviou?r\s*:|-moz-binding", re.I
+    r"@\s*import|(?:https?|ftp|file)\s*:|javascript\s*:|vbscript\s*:|data\s*:\s*text|behaviou?r\s*:|-moz-binding",
+    re.I,
 )
 
 

@@ -103,9 +103,11 @@ def _find64(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
     magic, _, place, _ = _LOCATOR64.unpack(file.read(_LOCATOR64.size))
     if magic != b"PK\x06\x07":
         return None
-    file.seek(place)
-    record = file.read(_END64.size)
-    if len(record) < _END64.size or record[:4] != b"PK\x06\x06":
+    record = b""
+    if place + _END64.size <= end:
+        file.seek(place)
+        record = file.read(_END64.size)
+    if record[:4] != b"PK\x06\x06":
         raise corrupt("its ZIP64 directory is not where it says")
     _, _, _, _, disk, first_disk, here, count, length, start = _END64.unpack(record)
     if disk or first_disk or here != count:
@@ -137,14 +139,11 @@ def _entries(file: BinaryIO, directory: bytes, count: int, start: int) -> Iterat
             crc=crc,
             packed=packed,
             unpacked=unpacked,
-            mode=attributes >> 16 if fields[2] == _UNIX or attributes >> 16 else 0,
+            mode=attributes >> 16,
             start=place,
             data=data,
             end=data + packed,
         )
-
-
-_UNIX = 3
 
 
 def _wide(extra: bytes, unpacked: int, packed: int, place: int) -> tuple[int, int, int]:

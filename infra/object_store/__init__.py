@@ -13,6 +13,7 @@ from infra.object_store.base import (
     Written,
 )
 from infra.object_store.local import LocalStore
+from infra.object_store.staging import Appending, Staged, Staging, StagingBusy
 from infra.settings import StoreSettings
 
 
@@ -28,10 +29,14 @@ def open_store(settings: StoreSettings, breakers: Breakers, *, free_disk: int = 
 
 __all__ = [
     "READ_BYTES",
+    "Appending",
     "ObjectNotFound",
     "ObjectStat",
     "ObjectStore",
     "ObjectTooLarge",
+    "Staged",
+    "Staging",
+    "StagingBusy",
     "StoreFull",
     "Written",
     "open_store",

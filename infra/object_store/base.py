@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from infra.object_store.staging import Staging
+
 READ_BYTES = 256 * 1024
 """Bytes a chunk of a read has at most."""
 
@@ -114,6 +116,10 @@ class ObjectStore(Protocol):
         """Where the object's bytes lie on this machine, whether or not it exists; or None."""
         ...
 
+    def staging(self) -> Staging:
+        """Objects that arrive in pieces; usable while the store is started."""
+        ...
+
 
 def checked_key(key: str) -> str:
     """``key`` itself. Raises ValueError when it is not one."""
@@ -121,6 +127,13 @@ def checked_key(key: str) -> str:
     if len(key) > _KEY_BYTES or not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ValueError(f"not an object key: {key[:80]!r}")
     return key
+
+
+def checked_segment(text: str) -> str:
+    """``text`` itself. Raises ValueError when it is not one segment of a key."""
+    if "/" in text:
+        raise ValueError(f"not an object key: {text[:80]!r}")
+    return checked_key(text)
 
 
 def checked_prefix(prefix: str) -> str:

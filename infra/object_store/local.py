@@ -33,6 +33,7 @@ from infra.object_store.local_files import (
     sync_folder,
     walk_files,
 )
+from infra.object_store.staged_local import LocalStaging
 
 _INCOMING = ".incoming"
 _BATCH_BYTES = 1024 * 1024
@@ -131,6 +132,9 @@ class LocalStore:
 
     def local_path(self, key: str) -> Path | None:
         return self._target(key)
+
+    def staging(self) -> LocalStaging:
+        return LocalStaging(self._folder, self._target, self._require_room)
 
     def _require_room(self) -> None:
         """Raises StoreFull when less than ``free_disk`` bytes are free."""

@@ -18,7 +18,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from infra.object_store.base import READ_BYTES, ObjectStat, StoreFull
 
 FOLDER_MARK = "+"
-_ROOM_CHECK_BYTES = 16 * 1024 * 1024
+ROOM_CHECK_BYTES = 16 * 1024 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 P = ParamSpec("P")
@@ -30,7 +30,11 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
     A thread cannot be stopped, so cleaning up beside it would race with it.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs)))
+
+
+async def to_its_end(task: asyncio.Future[T]) -> T:
+    """What comes of a task; when cancelled, leave only after it has ended."""
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -51,11 +55,11 @@ class Incoming:
         self._require_room = require_room
         self._file: BinaryIO | None = None
         self._path: Path | None = None
-        self._until_check = _ROOM_CHECK_BYTES
+        self._until_check = ROOM_CHECK_BYTES
 
     def open(self) -> None:
         self._require_room()
-        with _full_disk():
+        with full_disk():
             descriptor, name = tempfile.mkstemp(dir=self._folder)
         self._path = Path(name)
         # Tells a starting store that this file still has an owner; a crash drops it.
@@ -64,7 +68,7 @@ class Incoming:
 
     def add(self, chunks: list[bytes]) -> None:
         assert self._file is not None
-        with _full_disk():
+        with full_disk():
             for chunk in chunks:
                 self.digest.update(chunk)
                 rest = memoryview(chunk)
@@ -72,31 +76,24 @@ class Incoming:
                     rest = rest[self._file.write(rest) :]
                 self._until_check -= len(chunk)
             if self._until_check <= 0:
-                self._until_check = _ROOM_CHECK_BYTES
+                self._until_check = ROOM_CHECK_BYTES
                 self._require_room()
 
     def copy(self, path: Path) -> None:
         assert self._file is not None
-        with _full_disk(), path.open("rb") as source:
-            shutil.copyfileobj(source, self._file, _ROOM_CHECK_BYTES)
+        with full_disk(), path.open("rb") as source:
+            shutil.copyfileobj(source, self._file, ROOM_CHECK_BYTES)
         self._require_room()
 
     def commit(self, target: Path, root: Path) -> None:
         """Make the bytes last, then the name, with every folder from ``target`` to ``root``."""
         assert self._file is not None
         assert self._path is not None
-        with _full_disk():
+        with full_disk():
             os.fsync(self._file.fileno())
             self._path.chmod(0o644)
-            _replace(self._path, target)
+            move_into_place(self._path, target, root)
             self._path = None
-            # All of them: another writer may have made one and not yet synced it.
-            folder = target.parent
-            while folder != root.parent:
-                # It is gone when the object was deleted at once: then nothing is to last.
-                with suppress(FileNotFoundError):
-                    sync_folder(folder)
-                folder = folder.parent
 
     def discard(self) -> None:
         if self._file is not None:
@@ -104,6 +101,18 @@ class Incoming:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
+
+
+def move_into_place(source: Path, target: Path, root: Path) -> None:
+    """Rename a file and make its name last, with every folder from ``target`` to ``root``."""
+    _replace(source, target)
+    # All of them: another writer may have made one and not yet synced it.
+    folder = target.parent
+    while folder != root.parent:
+        # It is gone when the object was deleted at once: then nothing is to last.
+        with suppress(FileNotFoundError):
+            sync_folder(folder)
+        folder = folder.parent
 
 
 def _replace(source: Path, target: Path) -> None:
@@ -127,7 +136,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _full_disk() -> Iterator[None]:
+def full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -26,6 +26,7 @@ from infra.object_store.base import (
 from infra.object_store.local_files import in_thread, read_chunks
 from infra.object_store.s3_calls import Calls
 from infra.object_store.s3_upload import Upload
+from infra.object_store.staged_s3 import S3Staging
 from infra.settings import StoreSettings
 
 _PARTS = 10_000
@@ -172,6 +173,9 @@ class S3Store:
     def local_path(self, key: str) -> Path | None:
         checked_key(key)
         return None
+
+    def staging(self) -> S3Staging:
+        return S3Staging(lambda: self._started, self._settings)
 
     @property
     def _started(self) -> Calls:

@@ -71,6 +71,11 @@ class UploadsSettings(Concern):
         ge=10,
         description="Seconds an upload that is not complete is kept after its last byte.",
     )
+    open: int = Field(
+        200,
+        ge=1,
+        description="Uploads of an organization that may be incomplete at the same time.",
+    )
     quota: int = Field(
         100 * GIB, ge=0, description="Bytes an organization may store; 0 is no limit."
     )

@@ -2,7 +2,8 @@
 
 ``python -m scripts.bench.load`` reads one JSON object from standard input
 (url, token, headers, connections, seconds, prefix) and prints one with counts and latencies.
-``method`` may be GET; ``bodies`` are sent in turn instead of a brand each; ``rate`` is how many
+``method`` may be GET; ``bodies`` are sent in turn instead of a brand each, or files of ``size``
+random bytes, no two alike, as ``media_type``; ``rate`` is how many
 requests a second are due on each connection, late ones counted from when they were due.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -17,18 +19,22 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+MARK = 32
+"""Bytes at the beginning of a file that make it another one."""
+
 
 async def _client(number: int, spec: dict[str, Any], until: float, seen: dict[str, Any]) -> None:
     url = urlsplit(spec["url"])
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    method = spec.get("method", "POST")
+    method, media_type = spec.get("method", "POST"), spec.get("media_type", "application/json")
     head = (
         f"{method} {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n"
         + (f"Authorization: Bearer {spec['token']}\r\n" if spec["token"] else "")
-        + ("" if method == "GET" else "Content-Type: application/json\r\n")
+        + ("" if method == "GET" else f"Content-Type: {media_type}\r\n")
         + "".join(f"{name}: {value}\r\n" for name, value in spec["headers"].items())
     )
     bodies, pause = spec.get("bodies"), 1 / spec["rate"] if spec.get("rate") else 0.0
+    filler = os.urandom(spec["size"] - MARK) if spec.get("size") else b""
     due = time.perf_counter() + pause * number / spec["connections"]
     count = 0
     while time.perf_counter() < until:
@@ -42,6 +48,11 @@ async def _client(number: int, spec: dict[str, Any], until: float, seen: dict[st
             started, due = due, due + pause
         if method == "GET":
             writer.write(f"{head}\r\n".encode())
+        elif filler:
+            mark = f"file {number} {count} ".encode().ljust(MARK, b"\x00")
+            writer.write(f"{head}Content-Length: {MARK + len(filler)}\r\n\r\n".encode() + mark)
+            writer.write(filler)
+            await writer.drain()
         else:
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         answer = await reader.readuntil(b"\r\n\r\n")

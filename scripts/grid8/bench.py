@@ -79,6 +79,26 @@ def auth(connections: int, rounds: int, seconds: float, rate: int, as_json: bool
     click.echo(json.dumps(result, indent=2) if as_json else _auth_table(result))
 
 
+@bench.command()
+@click.option("--connections", default=8, show_default=True)
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
+@click.option("--size", default=1_000_000, show_default=True, help="Bytes of a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def uploads(connections: int, rounds: int, seconds: float, size: int, as_json: bool) -> None:
+    """Uploads beside bare aiohttp that writes the same to a file; starts a stack of its own."""
+    from infra.embedded.errors import CannotStartError
+    from scripts.bench.uploads import measure
+
+    try:
+        result = asyncio.run(
+            measure(connections, rounds, seconds, size, lambda line: click.echo(line, err=True))
+        )
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _uploads_table(result))
+
+
 def _verdict(what: str, figure: float, sign: str, wanted: float) -> str:
     """One line: what was to be reached, what was, and by how much it was missed."""
     reached = figure >= wanted if sign == "≥" else figure <= wanted
@@ -113,6 +133,46 @@ def _auth_table(result: dict[str, Any]) -> str:
     odd = reads["other_answers"] + signing["other_answers"]
     if odd:
         lines += ["", f"{odd} requests were answered with neither 200 nor 201."]
+    return "\n".join(lines)
+
+
+def _uploads_table(result: dict[str, Any]) -> str:
+    sides = result["sides"]
+    names = {
+        "grid8": "through the gateway: stored, on disk, registered",
+        "cached": "bare aiohttp, written to a file",
+        "synced": "bare aiohttp, written to a file and on disk",
+    }
+    lines = [
+        f"Medians of {result['rounds']} rounds of {result['seconds']:g} s, sides in turn: files of "
+        f"{result['bytes']:,} bytes, {result['connections']} connections.",
+        "",
+        f"{'':<50}{'files/s':>9}{'p50 ms':>9}{'p99 ms':>9}",
+    ]
+    for side, name in names.items():
+        each = sides[side]
+        lines.append(
+            f"{name:<50}{each['per_second']:>9.0f}{each['p50_ms']:>9.1f}{each['p99_ms']:>9.1f}"
+        )
+    lines += ["", "Processor milliseconds per file:"]
+    for side in names:
+        shown = "  ".join(
+            f"{name} {figure:.2f}"
+            for name, figure in sides[side]["cpu_ms_per_request"].items()
+            if figure >= 0.005
+        )
+        lines.append(f"{side:<8}{shown}")
+    lines += [
+        "",
+        "Targets:",
+        _verdict(
+            "files/s ÷ bare aiohttp, written to a file", sides["grid8"]["times_cached"], "≥", 0.5
+        ),
+        _verdict("files/s ÷ the same, and on disk", sides["grid8"]["times_synced"], "≥", 0.5),
+    ]
+    odd = sum(each["other_answers"] for each in sides.values())
+    if odd:
+        lines += ["", f"{odd} uploads were not answered with 201."]
     return "\n".join(lines)
 
 

@@ -100,6 +100,8 @@ def test_a_route_in_an_organization_needs_a_permission_of_it(route: object) -> N
     from gateway.table import Route
 
     assert isinstance(route, Route)
+    if route.method == "OPTIONS":
+        return  # tells what is supported: of every organization the same, there or not
     assert ("{org}" in route.path) == isinstance(route.allow, Permission)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,44 +13,12 @@ from aiohttp import web
 from gateway.app import decorator_of, middleware_of
 from gateway.serving.files import get_file
 from gateway.serving.transforms import get_transformed
-from infra.breaker import Breakers
-from infra.object_store import ObjectStore, open_store
-from infra.settings import BreakerSettings, FilesSettings, Settings, StoreSettings
+from infra.object_store import ObjectStore
+from infra.settings import FilesSettings, Settings
 from infra.signing import FileSigner
+from tests.infra.stores import chunks
 
 KEY = "orgs/org_a/blobs/blb_x"
-
-
-async def chunks(data: bytes) -> AsyncIterator[bytes]:
-    yield data
-
-
-@asynccontextmanager
-async def opened_store(settings: StoreSettings) -> AsyncIterator[ObjectStore]:
-    breakers = Breakers(None, BreakerSettings(threshold=1000))
-    await breakers.start()
-    store = open_store(settings, breakers)
-    await store.start()
-    yield store
-    await store.close()
-
-
-def s3_settings(url: str, **more: Any) -> StoreSettings:
-    return StoreSettings.model_validate(
-        {
-            "backend": "s3",
-            "bucket": "files",
-            "endpoint_url": url,
-            "access_key": "key",
-            "secret_key": "secret",
-            "timeout": 5.0,
-            **more,
-        }
-    )
-
-
-def local_settings(folder: Path) -> StoreSettings:
-    return StoreSettings(folder=folder)
 
 
 class FileServer:

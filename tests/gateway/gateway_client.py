@@ -160,6 +160,7 @@ async def feed_of(tenant: Tenant) -> list[dict[str, Any]]:
         after = f"?after={page.json['next_cursor']}"
 
 
+TUS = {"Tus-Resumable": "1.0.0"}
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48">'
     b'<rect width="64" height="48" fill="#%s"/></svg>'
@@ -178,6 +179,7 @@ class Tenant:
     asset_view: dict[str, Any]
     team: str
     invitation: str
+    upload: str
     people: dict[str, Person] = field(default_factory=dict)
 
     @property
@@ -187,7 +189,7 @@ class Tenant:
     def secrets(self) -> set[str]:
         """What nobody else may ever see."""
         found = {self.marker, self.org, self.brand, self.project, self.asset}
-        found |= {self.team, self.invitation}
+        found |= {self.team, self.invitation, self.upload}
         return found | {each for one in self.people.values() for each in (one.id, one.email)}
 
 
@@ -210,7 +212,10 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
     role = await owner.api.post(
         f"/v1/orgs/{org}/brands/{brand}/roles", {"holder": team.json["id"], "role": "editor"}
     )
-    for each in (project, asset, team, invited, role):
+    upload = await owner.api.post(
+        f"/v1/orgs/{org}/uploads", headers={**TUS, "Upload-Length": "1000000"}
+    )
+    for each in (project, asset, team, invited, role, upload):
         assert each.status == 201, str(each)
     view = asset.json
     return Tenant(
@@ -222,6 +227,7 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
         view,
         team.json["id"],
         invited.json["id"],
+        upload.headers["Location"].rpartition("/")[2],
         {"owner": owner},
     )
 

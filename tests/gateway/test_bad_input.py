@@ -36,6 +36,7 @@ def address(route: Route, tenant: Tenant, **other: str) -> str:
         "team": tenant.team,
         "holder": tenant.team,
         "invitation": tenant.invitation,
+        "upload": tenant.upload,
         "session": "ses_00000000000000000000000000",
         "key_id": "key_00000000000000000000000000",
         "command": "cmd_00000000000000000000000000",

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import aiohttp
 import pytest
-from file_server import KEY, FileServer, local_settings, opened_store
+from file_server import KEY, FileServer
 from gateway_client import Api, Tenant
 from pydantic import ValidationError
 from test_uploads import EVIL_SVG, PNG, assets, text
@@ -22,6 +22,7 @@ from gateway.serving.disposition import disposition, safe_name
 from infra.secrets import file_signer
 from infra.settings import FilesSettings, GatewaySettings, SecretsSettings, Settings, StoreSettings
 from infra.signing import LONGEST, FileSigner, SignatureExpired, SignatureInvalid, signature
+from tests.infra.stores import local_settings, opened_store
 
 __all__ = ["assets"]
 

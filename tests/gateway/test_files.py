@@ -13,11 +13,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from file_server import KEY, FileServer, local_settings, opened_store, s3_settings
+from file_server import KEY, FileServer
 from gateway_client import Api
 
 from infra.object_store.base import READ_BYTES
 from tests.infra.s3_servers import FlakyS3, moto_server
+from tests.infra.stores import local_settings, make_bucket, opened_store, s3_settings
 
 DATA = os.urandom(10_000)
 
@@ -26,19 +27,6 @@ DATA = os.urandom(10_000)
 def s3_url() -> Iterator[str]:
     with moto_server() as url:
         yield url
-
-
-async def make_bucket(url: str) -> None:
-    import aioboto3
-
-    async with aioboto3.Session().client(
-        "s3",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    ) as client:
-        await client.create_bucket(Bucket="files")
 
 
 @pytest.fixture(scope="module", params=["local", "s3"])

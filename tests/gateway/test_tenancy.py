@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from gateway_client import Answer, Api, Person, Tenant, add_member, new_person, new_tenant
+from gateway_client import TUS, Answer, Api, Person, Tenant, add_member, new_person, new_tenant
 from gateway_stack import eventually
 
 from contracts.permissions import (
@@ -46,6 +46,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "team": tenant.team,
         "holder": tenant.team,
         "invitation": tenant.invitation,
+        "upload": tenant.upload,
         "key_id": NOBODY,
     }
     if missing:
@@ -201,6 +202,8 @@ def test_what_only_the_user_does_is_closed_to_who_impersonates() -> None:
 
 def test_every_route_in_an_organization_asks_for_a_permission_there() -> None:
     for route in ROUTES:
+        if route.method == "OPTIONS":
+            continue  # of every organization the same, whether it is there or not
         assert route.tenant == route.path.startswith("/v1/orgs/{org}"), route.path
         assert route.allow is not Access.PUBLIC or not route.path.startswith("/v1/orgs")
 
@@ -229,10 +232,24 @@ async def test_another_tenants_ids_under_ones_own_organization_are_unknown(
         "addBrandRole": {"holder": beta.team, "role": "viewer"},
         "changeBrandRole": {"role": "viewer"},
     }
+    headers = {
+        "deleteUpload": TUS,
+        "appendToUpload": {
+            **TUS,
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Offset": "0",
+        },
+    }
     tried = own_paths(beta, alpha)
     assert len(tried) >= 12
     for operation, path in tried:
-        answer = await beta.owner.api(routes[operation].method, path, bodies.get(operation))
+        answer = await beta.owner.api(
+            routes[operation].method,
+            path,
+            bodies.get(operation),
+            headers=headers.get(operation),
+            data=b"x" if operation == "appendToUpload" else None,
+        )
         answer.is_problem(404)
         assert_silent(answer, alpha)
     for kind, id in (("brands", alpha.brand), ("projects", alpha.project), ("assets", alpha.asset)):

@@ -13,7 +13,7 @@ from contracts.asset.commands.trash import (
     PurgeTrash,
     RestoreAsset,
 )
-from contracts.asset.commands.uploads import RegisterAsset, SweepBlob
+from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 from contracts.asset.commands.versions import AddVersion, RemoveVersion, RestoreVersion
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "RestoreAsset",
     "RestoreVersion",
     "SweepBlob",
+    "SweepUpload",
     "TellRights",
     "UpdateAsset",
 ]

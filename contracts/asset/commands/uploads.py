@@ -26,6 +26,16 @@ class RegisterAsset(Command):
     tags: Tags = ()
 
 
+class SweepUpload(Command):
+    """Remove what has arrived of an upload that was not completed in time."""
+
+    wire = "asset.upload.sweep"
+    lane = "slow"
+
+    organization_id: Id
+    upload_id: Id
+
+
 class SweepBlob(Command):
     """Remove stored bytes that no asset has."""
 

@@ -17,6 +17,7 @@ from handlers.asset.handlers.trash import (
     purge_trash,
     restore_asset,
 )
+from handlers.asset.handlers.uploads import Uploads
 from handlers.asset.handlers.versions import Versions
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RightsTeller",
     "Transforms",
     "Trash",
+    "Uploads",
     "Versions",
     "detach_project",
     "empty_trash",

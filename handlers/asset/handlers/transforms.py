@@ -7,9 +7,11 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import RenderTransform, SweepBlob
-from contracts.asset.errors import BytesMissing, FileNotFound, TransformLater
+from contracts.asset.errors import BytesMissing, FileNotFound, ImageFailed, TransformLater
 from contracts.asset.transforms import TransformMade
 from contracts.errors import DomainError, Retry
 from handlers.asset.documents import Blob
@@ -18,6 +20,8 @@ from infra.breaker import DependencyUnavailable
 from infra.images import ImagePipeline, ImageRejected, Wanted
 from infra.object_store import ObjectNotFound, ObjectStore, StoreFull
 from infra.render_notes import RenderNotes
+
+log = structlog.get_logger(__name__)
 
 ROOM = 16
 """Renderings that one worker has in hand or waiting: the other slots of the lane are for others."""
@@ -79,10 +83,10 @@ class Transforms:
                     raise DomainError.all()[failure.code](failure.detail)
                 try:
                     made = await self._render(command)
-                except ImageRejected as rejection:
-                    error = DomainError.all()[rejection.code](rejection.detail)
-                    await self.notes.failed(picture, error.failure())
-                    raise error from rejection
+                except (ImageRejected, RuntimeError) as error:
+                    refusal = _refusal(error)
+                    await self.notes.failed(picture, refusal.failure())
+                    raise refusal from error
                 await self._make_room(command, made)
                 return made
         except (DependencyUnavailable, StoreFull) as error:
@@ -128,6 +132,14 @@ class Transforms:
         if len(found) > self.kept:
             oldest = sorted(found, key=lambda stat: (stat.key == made.key, stat.modified))
             await self.store.delete([stat.key for stat in oldest[: len(found) - self.kept]])
+
+
+def _refusal(error: ImageRejected | RuntimeError) -> DomainError:
+    if isinstance(error, ImageRejected):
+        return DomainError.all()[error.code](error.detail)
+    # Ours to mend, and not by trying again and again while somebody waits.
+    log.error("transform_failed", reason=str(error))
+    return ImageFailed("The picture could not be rendered.")
 
 
 def _picture(command: RenderTransform) -> str:

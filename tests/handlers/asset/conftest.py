@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from bus.broker import connect
 from contracts import sealed
+from handlers.asset.handlers import Uploads
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
 from handlers.asset.worker import REACTIONS, commands_of
@@ -17,6 +20,7 @@ from infra.object_store.local import LocalStore
 from infra.settings import AssetSettings
 from infra.settings.assets import LibrarySettings
 from infra.signing import FileSigner
+from infra.staged_uploads import StagedUploads
 from tests.bus.desk import Desk, desk
 
 
@@ -54,6 +58,7 @@ class Library(Desk):
 
     store: LocalStore
     images: Images
+    uploads: Uploads
 
     async def stored(self) -> list[str]:
         return [stat.key async for stat in self.store.list("")]
@@ -80,7 +85,9 @@ async def library(
     store, images = LocalStore(tmp_path / "objects"), Images()
     images.gate.set()
     await store.start()
-    commands = commands_of(store, images, AssetSettings(), settings)  # type: ignore[arg-type]
+    redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
+    uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
+    commands = commands_of(store, images, uploads, AssetSettings(), settings)  # type: ignore[arg-type]
     table = {**commands, **REACTIONS}
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
@@ -92,6 +99,8 @@ async def library(
             made.handling,
             store,
             images,
+            uploads,
         )
+    await redis.aclose()
     await store.close()
     _signers[:] = before
