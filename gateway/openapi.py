@@ -41,8 +41,6 @@ _STATUS_TEXT = {
     "503": "A dependency is down; try again",
 }
 
-_OF_FILES = ("getFile", "getTransformed")
-
 
 class Accepted(BaseModel):
     """A command that has been accepted and will be carried out."""
@@ -208,7 +206,7 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = {str(route.status): _success(route, references)}
     if (route.kind == "command" and _may_wait(route)) or route.operation in _UPLOADS:
         answers["202"] = _json("202", references[(Accepted, "serialization")])
-    if route.operation in _OF_FILES:
+    if route.operation in ("getFile", "getTransformed"):
         answers["206"] = {"description": _STATUS_TEXT["206"], "content": _bytes()}
         answers["416"] = {"description": _STATUS_TEXT["416"]}
     if (
@@ -216,7 +214,7 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
         and route.revised
         and route.answers
         and "revision" in route.answers.model_fields
-    ) or route.operation in _OF_FILES:
+    ) or route.operation in ("getFile", "getTransformed"):
         answers["304"] = {"description": _STATUS_TEXT["304"]}
     for status in _refusals(route):
         answers[status] = {
@@ -236,12 +234,8 @@ def _refusals(route: Route) -> list[str]:
     found = ["400", "404", "422", "429", "503"]
     if route.allow is not Access.PUBLIC or route.contract is not None:
         found.append("401")
-    if route.allow is not Access.PUBLIC or route.operation in _OF_FILES:
+    if route.allow is not Access.PUBLIC:
         found.append("403")
-    if route.operation in _OF_FILES:
-        found.append("412")
-    if route.operation == "getTransform":
-        found.append("409")
     if route.method != "GET":
         found += ["409", "413", "415"]
     if "if_match" in route.injected.values():

@@ -71,7 +71,7 @@ class Route:
     headers: Mapping[str, Any] = field(default_factory=dict)
     """Request headers of a custom route, as OpenAPI shows them: name → schema."""
     refusals: tuple[int, ...] = ()
-    """Statuses of a custom route's own problems, beside those that any route may have."""
+    """Statuses of a route's own problems, beside those that any route may have."""
     impersonable: bool | None = None
     """Whether somebody who impersonates may use it; None leaves it to ``by_impersonators``."""
 
@@ -177,6 +177,7 @@ def query(
     allow: Allow,
     answers: type[View],
     revised: bool = True,
+    refusals: tuple[int, ...] = (),
 ) -> Route:
     """A GET answered by a query: path and query parameters are the function's own."""
     route = Route(
@@ -191,6 +192,7 @@ def query(
         function=function,
         parameters=_parameters(function, set(re.findall(r"{(\w+)", path))),
         revised=revised,
+        refusals=refusals,
     )
     if isinstance(allow, Permission) and "{org}" not in path:
         raise TypeError(f"{path} needs {{org}} for the permission {allow.value}")

@@ -39,6 +39,8 @@ class Domain:
     name: str
     commands: Mapping[type[Command], Handler] = field(default_factory=dict)
     reactions: Mapping[type[Event], Handler] = field(default_factory=dict)
+    rebuilds: Mapping[type[Event], Handler] = field(default_factory=dict)
+    """What it does with events, its own too, only when a replay feeds them to it."""
     observes: tuple[str, ...] = ()
     """Domains all of whose events go to ``observer``."""
     observer: Observer | None = None
@@ -54,6 +56,12 @@ class Domain:
         """Message → handler, commands and reactions together."""
         table: dict[type[Message], Handler] = dict(self.commands.items())
         table.update(self.reactions.items())
+        return table
+
+    def replayed(self) -> dict[type[Message], Handler]:
+        """Message → handler, in the lane of replays."""
+        table = self.table()
+        table.update(self.rebuilds.items())
         return table
 
 

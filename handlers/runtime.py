@@ -76,7 +76,7 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
     def handling(observed: bool = False, kind: type[Handling] = Handling) -> Handling:
         return kind(
             domain.name,
-            domain.table(),
+            domain.replayed() if kind is ReplayHandling else domain.table(),
             committer=committer,
             publisher=context.publisher,
             database=context.database,
@@ -99,9 +99,11 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
         Lane(streams.events(source), handling(source in domain.observes), policy, settings.slots)
         for source in sources
     ]
-    if sources:
+    if sources or domain.rebuilds:
         replayed = handling(bool(domain.observes), ReplayHandling)
-        lanes.append(Lane(streams.replay(domain.name), replayed, policy, settings.slots))
+        # What rebuilds may take its time, and what it waits for its turn counts too.
+        patience = unhurried if domain.rebuilds else policy
+        lanes.append(Lane(streams.replay(domain.name), replayed, patience, settings.slots))
     return lanes
 
 

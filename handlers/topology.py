@@ -24,6 +24,14 @@ def reactions_of(group: str) -> Mapping[type[Event], str]:
     return {event: reaction.__name__ for event, reaction in reactions.items()}
 
 
+def rebuilds_of(group: str) -> Mapping[type[Event], str]:
+    """The events with which a group rebuilds something when a replay feeds them to it, and how."""
+    if group == "notifier":
+        return {}
+    rebuilds = getattr(importlib.import_module(f"handlers.{group}.worker"), "REBUILDS", {})
+    return {event: rebuild.__name__ for event, rebuild in rebuilds.items()}
+
+
 def reacts_to(group: str) -> set[str]:
     """The domains to whose events a group reacts."""
     return {event.domain() for event in reactions_of(group)}
@@ -33,6 +41,11 @@ def reads(group: str) -> list[str]:
     """The domains whose events a group is given; the notifier sees everything."""
     known = set(PUBLISHED) if group == "notifier" else reacts_to(group)
     return sorted(known)
+
+
+def replays(group: str) -> list[str]:
+    """The domains whose events a replay may feed to a group."""
+    return sorted({*reads(group), *(event.domain() for event in rebuilds_of(group))})
 
 
 def command_groups() -> list[tuple[str, str]]:
@@ -45,7 +58,7 @@ def command_groups() -> list[tuple[str, str]]:
 def event_groups() -> list[tuple[str, str]]:
     """Every (stream, group) of events, lanes of replays included."""
     pairs = [(streams.events(source), group) for group in GROUPS for source in reads(group)]
-    return pairs + [(streams.replay(group), group) for group in GROUPS if reads(group)]
+    return pairs + [(streams.replay(group), group) for group in GROUPS if replays(group)]
 
 
 def readers() -> Readers:

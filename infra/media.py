@@ -53,6 +53,7 @@ _XML_LEAD = re.compile(
     r"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE(?!\s+html\b)[^\[>]*(?:\[.*?\]\s*)?>)",
     re.DOTALL | re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _SVG_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?svg[\s/>]")
 
 
@@ -216,10 +217,9 @@ def _decoded(head: bytes) -> str | None:
             text = codecs.getincrementaldecoder(encoding)().decode(head)
         except UnicodeDecodeError:
             continue
-        controls = sum(1 for c in text if c < " " and c not in "\t\n\r\f\x1b")
         # Text in an old code page still has its spaces and line ends in ASCII.
-        plain = sum(1 for c in text if c < "\x80")
-        if controls or (encoding == "cp1252" and plain * 20 < len(text)):
+        plain = len(text.encode("ascii", "ignore"))
+        if _CONTROL.search(text) or (encoding == "cp1252" and plain * 20 < len(text)):
             return None
         return text
     return None

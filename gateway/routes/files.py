@@ -17,6 +17,7 @@ FILES: list[Route] = [
         get_transform,
         allow=Permission.ASSET_READ,
         answers=TransformView,
+        refusals=(409,),
     ),
     custom(
         "GET",
@@ -25,6 +26,7 @@ FILES: list[Route] = [
         allow=PUBLIC,
         parameters=TransformParameters,
         produces="application/octet-stream",
+        refusals=(403, 412),
     ),
     custom(
         "GET",
@@ -33,5 +35,6 @@ FILES: list[Route] = [
         allow=PUBLIC,
         parameters=FileParameters,
         produces="application/octet-stream",
+        refusals=(403, 412),
     ),
 ]

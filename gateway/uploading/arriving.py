@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +15,9 @@ from aiohttp import web
 from contracts.asset.errors import UploadChecksumWrong, UploadCut, UploadMalformed
 from gateway.uploading.receiving import IDLE
 from gateway.uploading.tus_protocol import Checksum
+from handlers.asset.kinds import admit
 from infra.leases import Lease
+from infra.media import HEAD_BYTES
 from infra.object_store import READ_BYTES, StoreFull
 
 LOOK_EVERY = 2.0
@@ -48,6 +50,20 @@ async def arriving(request: web.Request, lease: Lease) -> AsyncIterator[bytes]:
             if content.at_eof():
                 return
             continue
+        yield chunk
+
+
+async def admitted(
+    chunks: AsyncIterator[bytes], filename: str, forbidden: Sequence[str]
+) -> AsyncIterator[bytes]:
+    """The chunks of a file from its first byte on. Raises TypeForbidden once enough have come to
+    tell what it is; fewer are looked at when all have."""
+    head = bytearray()
+    async for chunk in chunks:
+        if len(head) < HEAD_BYTES:
+            head += chunk[: HEAD_BYTES - len(head)]
+            if len(head) == HEAD_BYTES:
+                admit(bytes(head), filename, forbidden=forbidden)
         yield chunk
 
 

@@ -73,17 +73,20 @@ async def receive(
     limit = gateway.settings.assets.upload_limit
     blob = new_id("blb")
     stream = _lively(chunks)
-    head = bytearray()
+    begun: list[bytes] = []
+    length = 0
     async for chunk in stream:
-        head += chunk
-        if len(head) >= HEAD_BYTES:
+        begun.append(chunk)
+        length += len(chunk)
+        if length >= HEAD_BYTES:
             break
-    if not head:
+    if not length:
         raise UploadEmpty()
-    found = admit(bytes(head), filename, forbidden=gateway.settings.assets.forbidden)
+    head = b"".join(begun)
+    found = admit(head[:HEAD_BYTES], filename, forbidden=gateway.settings.assets.forbidden)
 
     async def whole() -> AsyncIterator[bytes]:
-        yield bytes(head)
+        yield head
         async for chunk in stream:
             yield chunk
 

@@ -24,7 +24,7 @@ from contracts.asset.errors import (
     UploadTooLarge,
 )
 from contracts.errors import DomainError
-from contracts.types import new_id, now
+from contracts.types import now
 from gateway.errors import DependencyDown
 from handlers.asset.rules import blob_key
 from infra.breaker import DependencyUnavailable
@@ -92,9 +92,8 @@ class Resumables:
         self.limit = settings.assets.upload_limit
         self._digests: OrderedDict[str, _Digest] = OrderedDict()
 
-    async def create(self, org: str, note: Note) -> Upload:
+    async def create(self, org: str, id: str, note: Note) -> Upload:
         """Begin one. Raises UploadsTooMany, StorageFull or DependencyDown."""
-        id = new_id("upl")
         if not await self.uploads.admit(org, id):
             raise UploadsTooMany(
                 f"At most {self.uploads.most} uploads may be incomplete at the same time: "
@@ -218,12 +217,14 @@ class Resumables:
                 await self.store.delete([upload.staged.key])
         await self.remove(upload.org, upload.id)
 
-    async def discard_unsent(self, org: str, id: str) -> None:
+    async def discard_unsent(self, org: str, id: str) -> bool:
         """The same where it can be done now; else it goes when it expires."""
         with contextlib.suppress(DomainError, RedisError, OSError):
             upload = await self.find(org, id)
             if upload.note.registering is None:
                 await self.discard(upload)
+                return True
+        return False
 
     async def finish(self, upload: Upload, finished: Finished) -> None:
         """The asset is there: remember which, and forget the rest."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from aiohttp import web
 from pydantic import ValidationError
 
 from contracts.actor import Actor
 from contracts.asset.errors import (
+    TypeForbidden,
     UploadEmpty,
     UploadOffsetWrong,
 )
 from contracts.asset.views import UploadView
 from contracts.permissions import Permission
+from contracts.types import new_id
 from gateway.dispatch import respond
 from gateway.limits import parse_parameters
 from gateway.patience import patience
 from gateway.problems import invalid
 from gateway.scopes import act_in
 from gateway.state import Gateway
-from gateway.uploading.arriving import arriving, verified
+from gateway.uploading.arriving import admitted, arriving, verified
 from gateway.uploading.receiving import UploadParameters
 from gateway.uploading.registering import place
 from gateway.uploading.resumable import Resumables, Upload, too_large
-from gateway.uploading.tus_completing import check_draft, complete
+from gateway.uploading.tus_completing import check_draft, complete, refuse
 from gateway.uploading.tus_protocol import (
     Checksum,
     Metadata,
@@ -38,6 +38,7 @@ from gateway.uploading.tus_protocol import (
     number_in,
     wrong,
 )
+from gateway.uploading.tus_quota import held, hold, hold_on, release
 from infra.leases import Lease
 from infra.staged_uploads import Finished, Note
 
@@ -61,7 +62,8 @@ async def create_upload(request: web.Request, gateway: Gateway, actor: Actor) ->
     metadata = metadata_in(request)
     checksum = checksum_in(request)
     given, declared = _given(metadata)
-    if request.can_read_body:
+    brings_bytes = request.can_read_body
+    if brings_bytes:
         check_media_type(request)
     if length is not None and (request.content_length or 0) > length:
         raise too_large(length, length)
@@ -76,27 +78,25 @@ async def create_upload(request: web.Request, gateway: Gateway, actor: Actor) ->
         command=gateway.senders.new_id(actor.user, "asset"),
     )
     check_draft(note)
-    resumables = gateway.resumables
-    org = request.match_info["org"]
-    upload = await resumables.create(org, note)
+    resumables, org, id = gateway.resumables, request.match_info["org"], new_id("upl")
+    await hold(gateway, acting, id, length or 0)
     finished: Finished | None = None
-    if request.can_read_body:
-        try:
-            async with resumables.locked(org, upload.id) as lease:
-                offset = await _write(request, gateway, upload, checksum, lease)
-                upload = await resumables.find(org, upload.id)
+    try:
+        upload = await resumables.create(org, id, note)
+        if brings_bytes:
+            async with resumables.locked(org, id) as lease:
+                upload = await _write(request, gateway, acting, upload, checksum, lease)
                 if upload.whole:
                     finished = await complete(request, gateway, acting, upload)
-        except BaseException:
-            # Nobody knows its address: nobody could go on with it.
-            await resumables.discard_unsent(org, upload.id)
-            raise
-        headers = {"Upload-Offset": str(offset), **_fate(upload, finished, resumables)}
-    else:
-        headers = _fate(upload, None, resumables)
-    return web.Response(
-        status=201, headers={"Location": f"/v1/orgs/{org}/uploads/{upload.id}", **headers}
-    )
+    except BaseException:
+        # Nobody knows its address: nobody could go on with it.
+        if await resumables.discard_unsent(org, id):
+            await release(gateway, acting, id)
+        raise
+    headers = _fate(upload, finished, resumables)
+    if brings_bytes:
+        headers["Upload-Offset"] = str(upload.offset)
+    return web.Response(status=201, headers={"Location": f"/v1/orgs/{org}/uploads/{id}", **headers})
 
 
 async def get_upload(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
@@ -105,15 +105,13 @@ async def get_upload(request: web.Request, gateway: Gateway, actor: Actor) -> we
         check_version(request)
     parse_parameters(request, None)
     resumables, (org, id) = gateway.resumables, _names(request)
-    finished = await resumables.find_finished(org, id)
-    if finished is None:
+    if (finished := await resumables.find_finished(org, id)) is None:
         upload = await resumables.find(org, id)
         acting = await _act(actor, upload)
         if upload.whole:
             # Whoever asks takes it for done: so it has to be.
             async with resumables.locked(org, id, WHOLE_PATIENCE):
-                finished = await resumables.find_finished(org, id)
-                if finished is None:
+                if (finished := await resumables.find_finished(org, id)) is None:
                     upload = await resumables.find(org, id)
                     finished = await complete(request, gateway, acting, upload)
     if finished is not None:
@@ -167,13 +165,9 @@ async def append_to_upload(request: web.Request, gateway: Gateway, actor: Actor)
             upload.whole and request.can_read_body
         ):
             raise too_large(limit, upload.note.length)
+        await hold_on(gateway, acting, upload)
         if not upload.whole:
-            try:
-                await _write(request, gateway, upload, checksum, lease)
-            finally:
-                with patience():
-                    await resumables.uploads.touch(org, id)
-            upload = await resumables.find(org, id)
+            upload = await _write(request, gateway, acting, upload, checksum, lease)
         finished = await complete(request, gateway, acting, upload) if upload.whole else None
         return _appended(upload.offset, _fate(upload, finished, resumables))
 
@@ -189,6 +183,7 @@ async def delete_upload(request: web.Request, gateway: Gateway, actor: Actor) ->
             acting = await _act(actor, upload)
             if upload.note.registering is None:
                 await resumables.discard(upload)
+                await release(gateway, acting, id)
             else:
                 # The command may have been carried out: it must not be sent once more.
                 await complete(request, gateway, acting, upload)
@@ -217,16 +212,28 @@ async def override_upload(request: web.Request, gateway: Gateway, actor: Actor) 
 async def _write(
     request: web.Request,
     gateway: Gateway,
+    actor: Actor,
     upload: Upload,
     checksum: Checksum | None,
     lease: Lease,
-) -> int:
-    """Add what the request brings; the offset after it."""
-    chunks: AsyncIterator[bytes] = arriving(request, lease)
+) -> Upload:
+    """Add what the request brings; the upload after it."""
+    resumables, assets = gateway.resumables, gateway.settings.assets
+    chunks = held(gateway, actor, upload, arriving(request, lease))
     if checksum is not None:
-        folder, free_disk = gateway.resumables.staging.scratch, gateway.settings.assets.free_disk
-        chunks = verified(chunks, checksum, folder=folder, free_disk=free_disk)
-    return await gateway.resumables.write(upload, chunks, lease)
+        folder = resumables.staging.scratch
+        chunks = verified(chunks, checksum, folder=folder, free_disk=assets.free_disk)
+    if upload.offset == 0:
+        chunks = admitted(chunks, upload.note.filename, assets.forbidden)
+    try:
+        await resumables.write(upload, chunks, lease)
+    except TypeForbidden:
+        await refuse(gateway, actor, upload)
+        raise
+    finally:
+        with patience():
+            await resumables.uploads.touch(upload.org, upload.id)
+    return await resumables.find(upload.org, upload.id)
 
 
 async def _act(actor: Actor, upload: Upload) -> Actor:

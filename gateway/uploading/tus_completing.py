@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 from aiohttp import web
 
 from contracts.actor import Actor
 from contracts.asset.commands import RegisterAsset
-from contracts.asset.errors import UploadNotFound
+from contracts.asset.errors import TypeForbidden, UploadNotFound
 from contracts.errors import DomainError, FieldError
 from gateway.dispatch import send
 from gateway.errors import CommandLost
@@ -15,7 +18,9 @@ from gateway.state import Gateway
 from gateway.uploading.receiving import Received, UploadParameters
 from gateway.uploading.registering import REGISTER, command_for, place
 from gateway.uploading.resumable import Resumables, Upload
-from infra.media import HEAD_BYTES, Sniffed, sniff
+from gateway.uploading.tus_quota import hold_on, release
+from handlers.asset.kinds import admit
+from infra.media import HEAD_BYTES, Sniffed
 from infra.media_table import UNKNOWN
 from infra.object_store import ObjectNotFound, Written
 from infra.staged_uploads import Finished, Note, blob_of
@@ -45,8 +50,13 @@ async def complete(
     resumables = gateway.resumables
     acting = await place(actor, upload.note.project_id)
     if upload.note.registering is None:
-        upload = await _assembled(resumables, upload)
+        try:
+            upload = await _assembled(resumables, upload, gateway.settings.assets.forbidden)
+        except TypeForbidden:
+            await refuse(gateway, acting, upload)
+            raise
     command = RegisterAsset.model_validate(upload.note.registering)
+    await gateway.quota.end(acting, upload.id, "queued", command.bytes, sha256=command.sha256)
     try:
         answer = await send(request, REGISTER, gateway, acting, command, upload.note.command)
     except CommandLost:
@@ -58,6 +68,7 @@ async def complete(
     if answer.status != REGISTER.status:
         return None
     assert answer.body is not None
+    await gateway.quota.end(acting, upload.id, "settled", command.bytes)
     finished = Finished(
         length=command.bytes, metadata=upload.note.metadata, asset_id=answer.body["id"]
     )
@@ -65,14 +76,22 @@ async def complete(
     return finished
 
 
-async def _assembled(resumables: Resumables, upload: Upload) -> Upload:
+async def refuse(gateway: Gateway, actor: Actor, upload: Upload) -> None:
+    """Remove what can never become an asset."""
+    with suppress(UploadNotFound):
+        # As it is now: its bytes may have been assembled.
+        await gateway.resumables.discard(await gateway.resumables.find(upload.org, upload.id))
+    await release(gateway, actor, upload.id)
+
+
+async def _assembled(resumables: Resumables, upload: Upload, forbidden: Sequence[str]) -> Upload:
     """The upload with its bytes where a blob's lie, and the command that makes an asset of them."""
     try:
         sha256 = await resumables.assemble(upload)
         head = await resumables.head(upload, HEAD_BYTES)
     except ObjectNotFound as error:
         raise UploadNotFound("What had arrived of it is gone.") from error
-    found = sniff(head, upload.note.filename)
+    found = admit(head, upload.note.filename, forbidden=forbidden)
     command = _command(upload.note, blob_of(upload.id), Written(upload.offset, sha256), found)
     noted = upload.note.model_copy(update={"registering": command.model_dump(mode="json")})
     return await resumables.note(upload, noted)
@@ -81,9 +100,8 @@ async def _assembled(resumables: Resumables, upload: Upload) -> Upload:
 async def _begin_again(gateway: Gateway, actor: Actor, upload: Upload) -> None:
     """The next try is another command: this one has ended, and would end so again."""
     id = gateway.senders.new_id(actor.user, RegisterAsset.domain())
-    await gateway.resumables.note(
-        upload, upload.note.model_copy(update={"command": id, "registering": None})
-    )
+    again = upload.note.model_copy(update={"command": id, "registering": None})
+    await hold_on(gateway, actor, await gateway.resumables.note(upload, again))
 
 
 def _refusal(answer: Answer) -> DomainError:

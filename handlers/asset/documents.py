@@ -10,7 +10,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from bus.documents import Aggregate
 from contracts.asset.rights import Rights
 from contracts.asset.types import AssetKind, AssetStatus, UserKind
-from contracts.types import Instant
+from contracts.types import Instant, now
 
 
 class StoredRendition(BaseModel):
@@ -59,10 +59,30 @@ class Blob(Aggregate):
     media_type: str
     references: int = 1
     media: Media | None = None
+    replaced_at: Instant | None = None
+    """When renditions were last made anew, while those of before are still there."""
+
+    def take(self, media: Media) -> bool:
+        """Have these findings in place of earlier ones; False when the earlier stay.
+
+        They do where a new pipeline cannot render what an earlier one could.
+        """
+        before = self.media
+        if before is not None and media.error_code and not before.error_code:
+            return False
+        if before is not None and before.renditions and before.pipeline != media.pipeline:
+            self.replaced_at = now()
+        self.media = media
+        return True
 
     class Settings:
         name = "blobs"
         indexes = [
+            IndexModel(
+                [("replaced_at", ASCENDING)],
+                partialFilterExpression={"replaced_at": {"$type": "date"}},
+                name="replaced",
+            ),
             IndexModel(
                 [("organization_id", ASCENDING), ("sha256", ASCENDING)], unique=True, name="bytes"
             ),
@@ -165,6 +185,10 @@ class AssetVersion(Aggregate):
             IndexModel([("asset_id", ASCENDING), ("_id", ASCENDING)], name="of_asset"),
             IndexModel([("blob_id", ASCENDING)], name="of_blob"),
         ]
+
+
+Content = Asset | AssetVersion
+"""What holds one version's bytes, and what was found in them."""
 
 
 class AssetUser(Aggregate):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from contracts.asset.errors import TypeForbidden
+from contracts.asset.types import AssetKind
+from infra.inspection import is_inspected
 from infra.media import Sniffed, sniff
 from infra.media_table import ALL
 from infra.programs import promises_program
@@ -89,6 +91,11 @@ def admit(head: bytes, filename: str, *, forbidden: Sequence[str] = ()) -> Sniff
             f"{', '.join(forbidden)}."
         )
     return found
+
+
+def tells_more(kind: AssetKind, media_type: str) -> bool:
+    """Whether looking into a file tells more than its first bytes did."""
+    return kind == "image" or is_inspected(media_type) is not None
 
 
 def served_name(name: str, media_type: str) -> str:

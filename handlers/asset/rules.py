@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.asset.transforms import MadeFormat, Transform
 from contracts.asset.types import AssetKind
 
-PIPELINE = 1
+PIPELINE = 2
 """Version of the renditions; raised when the same bytes would be rendered differently."""
 
 TRANSFORMS = 1
@@ -22,9 +22,9 @@ def rendition_prefix(organization: str, blob: str) -> str:
     return f"orgs/{organization}/renditions/{blob}/"
 
 
-def rendition_key(organization: str, blob: str, name: str) -> str:
+def rendition_key(organization: str, blob: str, name: str, pipeline: int = PIPELINE) -> str:
     """The object-store key of a rendition."""
-    return f"{rendition_prefix(organization, blob)}{PIPELINE}/{name}"
+    return f"{rendition_prefix(organization, blob)}{pipeline}/{name}"
 
 
 def transform_prefix(organization: str, blob: str) -> str:

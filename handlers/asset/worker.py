@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from bus.handling import Handler
 from contracts.asset.commands import (
@@ -24,10 +25,12 @@ from contracts.asset.commands import (
     RestoreAsset,
     RestoreVersion,
     SweepBlob,
+    SweepRenditions,
     SweepUpload,
     TellRights,
     UpdateAsset,
 )
+from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import (
     BrandDeleted,
@@ -42,6 +45,8 @@ from handlers.asset.handlers import (
     Blobs,
     Inspecting,
     Processing,
+    Rebuilding,
+    Rendering,
     RightsTeller,
     Transforms,
     Trash,
@@ -49,6 +54,7 @@ from handlers.asset.handlers import (
     Versions,
 )
 from handlers.asset.queries import use_signer
+from handlers.asset.rules import PIPELINE
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
@@ -69,26 +75,53 @@ REACTIONS: dict[type[Event], Handler] = {
 }
 
 
-def commands_of(
+REBUILDS: dict[type[Event], Callable[..., Any]] = {
+    AssetUploaded: Rebuilding.rebuild_renditions,
+}
+
+
+def rebuilding_of(
     store: ObjectStore,
     images: ImagePipeline,
-    uploads: Uploads,
     settings: AssetSettings,
-    library: LibrarySettings,
+    *,
+    kept: float,
+    versions: int,
+) -> Rebuilding:
+    """What looks into assets, and does so again; ``kept`` where no setting says.
+
+    ``versions`` is how many an asset has at most.
+    """
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
+    if settings.replaced_kept is not None:
+        kept = settings.replaced_kept
+    processing = Processing(rendering, inspecting, Versions(versions))
+    return Rebuilding(store, processing, kept, settings.image_workers)
+
+
+def commands_of(
+    store: ObjectStore, rebuilding: Rebuilding, uploads: Uploads
 ) -> dict[type[Command], Handler]:
     """Command → handler."""
-    inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
-    versions, trash = Versions(library.versions), Trash(library.trash_days)
-    processing = Processing(store, images, versions, inspecting)
-    blobs, rights = Blobs(store), RightsTeller(timedelta(days=library.rights_notice))
+    processing, blobs = rebuilding.processing, Blobs(store)
     return {
         RegisterAsset: handlers.register_asset,
         ProcessAsset: processing.process_asset,
         SweepBlob: blobs.sweep_blob,
+        SweepRenditions: rebuilding.sweep_renditions,
         SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
         DetachProject: handlers.detach_project,
         PurgeAssets: handlers.purge_assets,
+    }
+
+
+def library_commands(versions: Versions, settings: LibrarySettings) -> dict[type[Command], Handler]:
+    """Command → handler, of versions, the trash and rights."""
+    trash = Trash(settings.trash_days)
+    rights = RightsTeller(timedelta(days=settings.rights_notice))
+    return {
         AddVersion: versions.add_version,
         RestoreVersion: versions.restore_version,
         RemoveVersion: versions.remove_version,
@@ -131,20 +164,31 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     expire, most = settings.uploads.expire, settings.uploads.open
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
+    # What a URL may be good for: see FileSigner.url.
+    rebuilding = rebuilding_of(
+        store,
+        images,
+        settings.assets,
+        kept=2 * settings.store.url_ttl,
+        versions=settings.library.versions,
+    )
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
             commands={
-                **commands_of(store, images, uploads, settings.assets, settings.library),
+                **commands_of(store, rebuilding, uploads),
+                **library_commands(rebuilding.processing.versions, settings.library),
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
+            rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
             checks={"object_store": store.check},
             clocks=(
                 Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
                 *clocks_of(settings.library),
+                Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
             ),
         )
     finally:

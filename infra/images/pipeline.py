@@ -27,7 +27,7 @@ _LINE_BYTES = 1024 * 1024
 
 
 Progress = Callable[[int, int], Awaitable[None]]
-"""Told after each rendition how many are made, and of how many."""
+"""Told how many are made, and of how many: after decoding, and after each."""
 
 
 class _Died(Exception):

@@ -21,18 +21,23 @@ _ROLL_BYTES = 256 * 1024 * 1024
 """Bytes of all frames of an animation up to which it is decoded once, into memory."""
 
 Made = Callable[[int, int], None]
-"""Told after each rendition how many are made, and of how many."""
+"""Told how many are made, and of how many: after decoding, and after each."""
 
 _SAVE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "webp": ("webpsave_buffer", "image/webp", {"Q": 80, "alpha_q": 90, "effort": 4}),
     "jpeg": (
         "jpegsave_buffer",
         "image/jpeg",
-        {"Q": 82, "optimize_coding": True, "interlace": True},
+        {"Q": 82, "optimize_coding": True, "interlace": False},
     ),
     "png": ("pngsave_buffer", "image/png", {"compression": 7}),
     "gif": ("gifsave_buffer", "image/gif", {"effort": 3, "keep_duplicate_frames": True}),
 }
+
+
+def save_options(format_: str) -> dict[str, Any]:
+    """What libvips is told when a still picture is saved as webp, jpeg, png or gif."""
+    return dict(_SAVE[format_][2])
 
 
 def render(
@@ -82,6 +87,7 @@ class _Rendering:
         current = _opaque(_eight_bit(self._upright(width, height)).copy_memory())
         formats = (self._still_family(current), "webp")
         self._total = len(sizes) * len(formats)
+        self._told(0, self._total)
         for nominal, width, height in reversed(sizes):
             if (current.width, current.height) != (width, height):
                 current = _resized(current, width, height)
@@ -98,6 +104,7 @@ class _Rendering:
         roll = None
         if image.width * image.height * image.frames * 4 <= _ROLL_BYTES:
             roll = _eight_bit(self._upright(image.width, image.height)).copy_memory()
+        self._told(0, self._total)
         for nominal, width, height in reversed(sizes):
             roll = roll and _each_resized(roll, image.frames, width, height)
             for format_ in formats:
@@ -211,7 +218,7 @@ def _placeholder(frame: pyvips.Image) -> str:
 
 def _dominant(frame: pyvips.Image) -> str:
     """The mean of the most frequent kind of colour among what can be seen."""
-    small = _resized(frame, min(frame.width, 64), min(frame.height, 64)).colourspace("srgb")
+    small = _resized(frame, min(frame.width, 40), min(frame.height, 40)).colourspace("srgb")
     data, bands = bytes(small.write_to_memory()), small.bands
     seen: Counter[tuple[int, int, int]] = Counter()
     for at in range(0, len(data), bands):

@@ -117,8 +117,8 @@ class Opened:
         if self.drawing is not None:
             return {"scale": 1 / shrink}
         if self.media_type == "image/jpeg":
-            # At least twice the wanted size is left for a better filter than the decoder's.
-            return {"shrink": max(by for by in (1, 2, 4, 8) if by == 1 or by * 2 <= shrink)}
+            # At least half as much again is left for a better filter than the decoder's.
+            return {"shrink": max(by for by in (1, 2, 4, 8) if by == 1 or by * 1.5 <= shrink)}
         if self.media_type == "image/webp" and not self.animated and shrink > 2:
             return {"scale": 2 / shrink}
         return {}

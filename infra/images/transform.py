@@ -11,7 +11,7 @@ import pyvips
 from infra.images.geometry import Box, Wanted, cut_from, scaled_to
 from infra.images.render import _eight_bit, _opaque, _Rendering
 from infra.images.results import Limits
-from infra.images.source import Opened, open_image, rejection
+from infra.images.source import Opened, is_harmless, open_image, rejection
 
 MOVING_PIXELS = 30_000_000
 """Pixels of an animation over all its frames; one of more is shown by its first frame."""
@@ -27,21 +27,30 @@ def transform(source: Path, into: Path, limits: Limits, wanted: Wanted) -> str:
     The same bytes give the same picture. Raises ImageRejected, and OSError when a file cannot
     be read or written.
     """
-    image = open_image(source, limits)
+    # It was rendered before: what a decoder merely warns of is known by now.
+    image = replace(open_image(source, limits), strict=False)
     try:
-        scaled = scaled_to((image.width, image.height), wanted)
-        pixels = scaled[0] * scaled[1] * image.frames
-        moves = wanted.moving and wanted.format == "webp" and pixels <= MOVING_PIXELS
-        if image.animated and not moves:
-            # Without the others, the decoder reads the first frame alone.
-            image = replace(image, frames=1)
-        picture = _eight_bit(_Rendering(image, into)._upright(*scaled)).copy_memory()
-        picture = _cut(picture, image, scaled, wanted)
-        format_, data = _encoded(picture, wanted, image.frames)
+        try:
+            format_, data = _made(image, into, wanted)
+        except pyvips.Error as error:
+            if not is_harmless(error, image.media_type):
+                raise
+            format_, data = _made(replace(image, strict=False), into, wanted)
     except pyvips.Error as error:
         raise rejection(error, image) from None
     into.write_bytes(data)
     return format_
+
+
+def _made(image: Opened, into: Path, wanted: Wanted) -> tuple[str, bytes]:
+    scaled = scaled_to((image.width, image.height), wanted)
+    pixels = scaled[0] * scaled[1] * image.frames
+    moves = wanted.moving and wanted.format == "webp" and pixels <= MOVING_PIXELS
+    if image.animated and not moves:
+        # Without the others, the decoder reads the first frame alone.
+        image = replace(image, frames=1)
+    picture = _eight_bit(_Rendering(image, into)._upright(*scaled)).copy_memory()
+    return _encoded(_cut(picture, image, scaled, wanted), wanted, image.frames)
 
 
 def _cut(

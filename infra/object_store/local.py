@@ -24,13 +24,13 @@ from infra.object_store.base import (
     checked_prefix,
     checked_range,
 )
+from infra.object_store.folders import LastingFolders, sync_folder
 from infra.object_store.local_files import (
     FOLDER_MARK,
     Incoming,
     file_stat,
     in_thread,
     read_chunks,
-    sync_folder,
     walk_files,
 )
 from infra.object_store.staged_local import LocalStaging
@@ -48,21 +48,22 @@ class LocalStore:
         self._folder = folder.absolute()
         self._incoming_folder = self._folder / _INCOMING
         self._free_disk = free_disk
+        self._folders = LastingFolders()
 
     async def start(self) -> None:
         await asyncio.to_thread(self._prepare)
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self._folders.close()
 
     async def write(
         self, key: str, chunks: AsyncIterator[bytes], *, media_type: str, limit: int
     ) -> Written:
         target = self._target(key)
-        incoming = Incoming(self._incoming_folder, self._require_room)
+        incoming = Incoming(self._incoming_folder, self._require_room, self._folders)
+        batch: list[bytes] = []
+        waiting = total = 0
         try:
-            await in_thread(incoming.open)
-            batch: list[bytes] = []
-            waiting = total = 0
             async for chunk in chunks:
                 batch.append(chunk)
                 waiting += len(chunk)
@@ -72,15 +73,15 @@ class LocalStore:
                 if waiting >= _BATCH_BYTES:
                     await in_thread(incoming.add, batch)
                     batch, waiting = [], 0
-            await in_thread(incoming.add, batch)
-            await in_thread(incoming.commit, target, self._folder)
-        finally:
+            await in_thread(incoming.finish, batch, target, self._folder)
+        except BaseException:
             await in_thread(incoming.discard)
+            raise
         return Written(total, incoming.digest.hexdigest())
 
     async def write_file(self, key: str, path: Path, *, media_type: str) -> None:
         target = self._target(key)
-        incoming = Incoming(self._incoming_folder, self._require_room)
+        incoming = Incoming(self._incoming_folder, self._require_room, self._folders)
         try:
             await in_thread(incoming.open)
             await in_thread(incoming.copy, path)
@@ -134,7 +135,7 @@ class LocalStore:
         return self._target(key)
 
     def staging(self) -> LocalStaging:
-        return LocalStaging(self._folder, self._target, self._require_room)
+        return LocalStaging(self._folder, self._target, self._require_room, self._folders)
 
     def _require_room(self) -> None:
         """Raises StoreFull when less than ``free_disk`` bytes are free."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from infra.object_store.base import READ_BYTES, ObjectStat, StoreFull
+from infra.object_store.folders import LastingFolders
 
 FOLDER_MARK = "+"
 ROOM_CHECK_BYTES = 16 * 1024 * 1024
@@ -47,12 +48,16 @@ async def to_its_end(task: asyncio.Future[T]) -> T:
 
 
 class Incoming:
-    """A file being written aside. Every method blocks; ``discard`` always comes last."""
+    """A file being written aside. Every method blocks; ``discard`` comes last unless ``finish``
+    or ``commit`` did."""
 
-    def __init__(self, folder: Path, require_room: Callable[[], None]) -> None:
+    def __init__(
+        self, folder: Path, require_room: Callable[[], None], folders: LastingFolders
+    ) -> None:
         self.digest = hashlib.sha256()
         self._folder = folder
         self._require_room = require_room
+        self._folders = folders
         self._file: BinaryIO | None = None
         self._path: Path | None = None
         self._until_check = ROOM_CHECK_BYTES
@@ -67,6 +72,9 @@ class Incoming:
         self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def add(self, chunks: list[bytes]) -> None:
+        """Write ``chunks``, opening the file first when it is not open."""
+        if self._file is None:
+            self.open()
         assert self._file is not None
         with full_disk():
             for chunk in chunks:
@@ -92,27 +100,30 @@ class Incoming:
         with full_disk():
             os.fsync(self._file.fileno())
             self._path.chmod(0o644)
-            move_into_place(self._path, target, root)
+            move_into_place(self._path, target, root, self._folders)
             self._path = None
+            self._close()
 
-    def discard(self) -> None:
+    def finish(self, chunks: list[bytes], target: Path, root: Path) -> None:
+        """The last ``chunks``, and then ``commit``: one turn of a thread instead of two."""
+        self.add(chunks)
+        self.commit(target, root)
+
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+    def discard(self) -> None:
+        self._close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
 
 
-def move_into_place(source: Path, target: Path, root: Path) -> None:
+def move_into_place(source: Path, target: Path, root: Path, folders: LastingFolders) -> None:
     """Rename a file and make its name last, with every folder from ``target`` to ``root``."""
     _replace(source, target)
-    # All of them: another writer may have made one and not yet synced it.
-    folder = target.parent
-    while folder != root.parent:
-        # It is gone when the object was deleted at once: then nothing is to last.
-        with suppress(FileNotFoundError):
-            sync_folder(folder)
-        folder = folder.parent
+    folders.settle(target.parent, root)
 
 
 def _replace(source: Path, target: Path) -> None:
@@ -125,14 +136,6 @@ def _replace(source: Path, target: Path) -> None:
         if not source.exists():
             break
     raise FileNotFoundError(errno.ENOENT, "lost while it was written", str(source))
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.object_store.base import ObjectNotFound, checked_segment
+from infra.object_store.folders import LastingFolders
 from infra.object_store.local_files import (
     ROOM_CHECK_BYTES,
     full_disk,
@@ -32,9 +33,14 @@ class LocalStaging:
     """``<id>.bytes`` has what has arrived, and its size is the offset; ``<id>.info`` the rest."""
 
     def __init__(
-        self, folder: Path, target: Callable[[str], Path], require_room: Callable[[], None]
+        self,
+        folder: Path,
+        target: Callable[[str], Path],
+        require_room: Callable[[], None],
+        folders: LastingFolders,
     ) -> None:
         self._root = folder
+        self._folders = folders
         self._folder = folder / STAGED
         self._target = target
         self._require_room = require_room
@@ -92,7 +98,7 @@ class LocalStaging:
             if source.exists():
                 with full_disk():
                     source.chmod(0o644)
-                    move_into_place(source, target, self._root)
+                    move_into_place(source, target, self._root, self._folders)
             elif not target.exists():
                 raise ObjectNotFound(found.key)
 
@@ -150,7 +156,7 @@ class LocalStaging:
                     file.write(json.dumps(info).encode())
                     file.flush()
                     os.fsync(file.fileno())
-                move_into_place(Path(name), path, self._root)
+                move_into_place(Path(name), path, self._root, self._folders)
             finally:
                 Path(name).unlink(missing_ok=True)
 

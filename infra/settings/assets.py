@@ -63,6 +63,16 @@ class AssetSettings(Concern):
         description="Bytes of a PDF, font, video or audio past which it is not fetched from a "
         "remote store to be looked into.",
     )
+    pipeline: int | None = Field(
+        None,
+        ge=1,
+        description="Version of the renditions, where it is not the program's: when it changes, `grid8 replay --group asset --type asset.asset.uploaded` has them made anew.",
+    )
+    replaced_kept: int | None = Field(
+        None,
+        ge=0,
+        description="Seconds renditions are kept after they were made anew; by default as long as a signed URL of them may be good.",
+    )
 
 
 class UploadsSettings(Concern):

@@ -1,6 +1,7 @@
 // Renditions as programs with sharp make them: `node sharp_renditions.cjs`, with
 // {modules, photos, into, sizes, webp, jpeg, atOnce, way} on standard input. Answers with the
-// seconds it took, what was made, and the most memory the process ever held, in KiB.
+// seconds it took, of the processor too, what was made, and the most memory the process ever
+// held, in KiB.
 "use strict";
 const fs = require("node:fs");
 const path = require("node:path");
@@ -52,6 +53,7 @@ async function main() {
   const render = spec.way === "once" ? once : each;
   const left = [...spec.photos.entries()];
   const made = [];
+  const before = process.cpuUsage();
   const started = process.hrtime.bigint();
   async function lane() {
     for (let next = left.shift(); next; next = left.shift()) {
@@ -63,9 +65,11 @@ async function main() {
   }
   await Promise.all(Array.from({ length: spec.atOnce }, lane));
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  const used = process.cpuUsage(before);
+  const cpu = (used.user + used.system) / 1e6;
   const status = fs.readFileSync("/proc/self/status", "utf8");
   const kib = Number(/VmHWM:\s+(\d+)/.exec(status)[1]);
-  process.stdout.write(JSON.stringify({ seconds, made, kib }));
+  process.stdout.write(JSON.stringify({ seconds, cpu, made, kib }));
 }
 
 main();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -80,6 +81,27 @@ def auth(connections: int, rounds: int, seconds: float, rate: int, as_json: bool
 
 
 @bench.command()
+@click.option("--rounds", default=3, show_default=True, help="Rounds of each side.")
+@click.option(
+    "--photos",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="JPEG files, or where to draw some; else they are drawn and removed.",
+)
+@click.option("--count", default=20, show_default=True, help="Photos to draw.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def images(rounds: int, photos: Path | None, count: int, as_json: bool) -> None:
+    """Renditions of photos of 12 to 24 megapixels, beside sharp (Node.js) doing the same."""
+    from scripts.bench.images import NoSharp, measure
+
+    try:
+        result = asyncio.run(
+            measure(rounds, photos, count, lambda line: click.echo(line, err=True))
+        )
+    except NoSharp as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(result, indent=2) if as_json else _images_table(result))
+
+
 @click.option("--connections", default=8, show_default=True)
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
 @click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
@@ -134,6 +156,28 @@ def _auth_table(result: dict[str, Any]) -> str:
     if odd:
         lines += ["", f"{odd} requests were answered with neither 200 nor 201."]
     return "\n".join(lines)
+
+
+def _images_table(result: dict[str, Any]) -> str:
+    sides = result["sides"]
+    lines = [
+        f"Medians of {result['rounds']} rounds of {result['photos']} photos, sides in turn, "
+        f"{result['cores']} cores.",
+        "",
+        f"{'side':<24}{'images/s':>9}{'÷ sharp':>9}{'CPU ms':>8}{'peak MiB':>10}{'÷ sharp':>9}{'written MiB':>13}",
+    ]
+    lines += [
+        f"{side:<24}{each['images_per_second']:>9.2f}{each['times_sharp']:>9.2f}"
+        f"{each['cpu_ms_per_image']:>8.0f}"
+        f"{each['peak_mib']:>10.0f}{each['memory_times_sharp']:>9.2f}{each['written_mib']:>13.1f}"
+        for side, each in sides.items()
+    ]
+    ours = sides["grid8"]
+    targets = [
+        _verdict("images/s ÷ sharp", ours["times_sharp"], "≥", 1.5),
+        _verdict("peak memory ÷ sharp", ours["memory_times_sharp"], "≤", 1.0),
+    ]
+    return "\n".join([*lines, "", "Targets:", *targets])
 
 
 def _uploads_table(result: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from bus.documents import REPLAYS
 from bus.replay import run as replays
 from bus.replay.source import Log, Selection, Source, Streams, is_of
 from contracts.types import new_id, now, rfc3339
-from handlers.topology import GROUPS, PUBLISHED, reactions_of, reads
+from handlers.topology import GROUPS, PUBLISHED, reactions_of, rebuilds_of
+from handlers.topology import replays as replayed
 from scripts.grid8.connections import Servers, operator, run, servers
 from scripts.grid8.options import EventDomain, Rate, Since
 from scripts.grid8.terminal import print_table
@@ -85,7 +86,8 @@ def _types(group: str, reaction: str, types: Sequence[str]) -> tuple[str, ...]:
         if reaction:
             raise click.UsageError("The notifier has no reactions.")
         return tuple(types)
-    known = {event.wire: name for event, name in reactions_of(group).items()}
+    does = {**reactions_of(group), **rebuilds_of(group)}
+    known = {event.wire: name for event, name in does.items()}
     if not known:
         raise click.UsageError(f"{group} reacts to no event.")
     if reaction and reaction not in known.values():
@@ -169,7 +171,7 @@ def _source(connected: Servers, record: dict[str, Any]) -> Source:
     }
     selection = Selection(**chosen)
     if record["source"] == "streams":
-        return Streams(connected.redis, reads(record["group"]), selection)
+        return Streams(connected.redis, replayed(record["group"]), selection)
     return Log(connected.database, selection)
 
 

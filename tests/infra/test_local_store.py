@@ -78,6 +78,45 @@ async def test_bytes_and_name_are_synced_before_a_write_returns(
     assert synced[1:] == [str(folder) for folder in list(path.parents)[:4]]
 
 
+async def test_folders_are_synced_again_once_they_are_others(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+
+    async def write(name: str) -> list[str]:
+        synced.clear()
+        await store.write(f"orgs/o1/blobs/{name}", one(), media_type="a/b", limit=10)
+        return synced[1:]
+
+    every = ["blobs+", "o1+", "orgs+", "objects"]
+    assert await write("a") == every
+    assert await write("b") == ["blobs+"]
+    # Another process takes the folder away with its last object, and it is made anew.
+    other = LocalStore(tmp_path / "objects")
+    await other.delete(["orgs/o1/blobs/a", "orgs/o1/blobs/b"])
+    assert not (tmp_path / "objects" / "orgs+").exists()
+    assert await write("c") == every
+    assert await write("d") == ["blobs+"]
+    await store.close()
+    assert await write("e") == every
+
+
+async def test_no_more_folders_are_kept_open_than_are_worth_it(store: LocalStore) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(100):
+        await store.write(f"orgs/o{number}/blobs/a", one(), media_type="a/b", limit=10)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 64
+    await store.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
 async def test_the_path_of_a_key_holds_its_bytes(store: LocalStore) -> None:
     await store.write(KEY, one(b"abc"), media_type="a/b", limit=10)
     path = store.local_path(KEY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
-from contracts.asset.commands.processing import ProcessAsset
+from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.rights import TellRights
 from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.trash import (
@@ -32,6 +32,7 @@ __all__ = [
     "RestoreAsset",
     "RestoreVersion",
     "SweepBlob",
+    "SweepRenditions",
     "SweepUpload",
     "TellRights",
     "UpdateAsset",

@@ -15,3 +15,13 @@ class ProcessAsset(Command):
 
     asset: Id
     version: VersionNumber = 1
+
+
+class SweepRenditions(Command):
+    """Remove the renditions of a blob that were made anew since."""
+
+    wire = "asset.renditions.sweep"
+    lane = "slow"
+
+    organization_id: Id
+    blob_id: Id

@@ -6,7 +6,9 @@ from handlers.asset.handlers.blobs import Blobs
 from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.library import detach_project, purge_assets, update_asset
 from handlers.asset.handlers.processing import Processing
+from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
+from handlers.asset.handlers.rendering import Rendering
 from handlers.asset.handlers.rights import RightsTeller
 from handlers.asset.handlers.transforms import Transforms
 from handlers.asset.handlers.trash import (
@@ -24,6 +26,8 @@ __all__ = [
     "Blobs",
     "Inspecting",
     "Processing",
+    "Rebuilding",
+    "Rendering",
     "RightsTeller",
     "Transforms",
     "Trash",

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import ProcessAsset, SweepBlob
 from contracts.asset.events import AssetFailed, AssetReady
 from contracts.errors import Retry
-from handlers.asset.documents import Asset, AssetVersion, Blob, Media, StoredRendition
+from handlers.asset.documents import Asset, AssetVersion, Blob, Content, Media
 from handlers.asset.handlers.inspecting import Inspecting
-from handlers.asset.handlers.patience import patient
+from handlers.asset.handlers.rendering import Rendering
 from handlers.asset.handlers.versions import Versions
-from handlers.asset.rules import PIPELINE, blob_key, rendition_key, version_id
-from infra.images import ImagePipeline, ImageRejected
+from handlers.asset.rules import version_id
 from infra.inspection import is_inspected
-from infra.object_store import ObjectNotFound, ObjectStore
+
+_REMEMBERED = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Processing:
     """The handlers, with what they need of the outside world."""
 
-    store: ObjectStore
-    images: ImagePipeline
-    versions: Versions
+    rendering: Rendering
     inspecting: Inspecting
+    versions: Versions
+    lately: dict[tuple[str, str], Media] = field(default_factory=dict)
 
     async def process_asset(self, command: ProcessAsset, uow: UnitOfWork) -> None:
         asset, content = await _loaded(command)
@@ -36,8 +34,9 @@ class Processing:
         blob = await Blob.get(content.blob_id)
         if blob is None:
             raise Retry(0.5, "the bytes' document is not visible yet")
-        if blob.media is None or blob.media.pipeline != PIPELINE:
-            media = await self._look_into(content)
+        pipeline = self.rendering.pipeline
+        if blob.media is None or blob.media.pipeline != pipeline:
+            media = await self.look_into(content)
             # Read anew: looking took a while, and only what is written now must be fresh.
             source = content
             (asset, content), blob = await _loaded(command), await Blob.get(blob.id)
@@ -47,16 +46,17 @@ class Processing:
                 return
             if content is None or content.status != "processing":
                 return
-            blob.media = media
-            uow.save(blob)
-        media = blob.media or Media(pipeline=PIPELINE)
+            if blob.take(media):
+                uow.save(blob)
+        found = blob.media or Media(pipeline=pipeline)
         assert asset is not None
         if isinstance(content, Asset):
-            self._conclude(content, media, uow)
+            self.conclude(content, found, uow)
         else:
-            await self.versions.conclude(asset, content, media, uow)
+            await self.versions.conclude(asset, content, found, uow)
 
-    def _conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
+    def conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
+        """Stage that an asset is ready, or has failed."""
         asset.media = media
         asset.kind = media.kind or asset.kind
         asset.status = "failed" if media.error_code else "ready"
@@ -83,58 +83,33 @@ class Processing:
                 width=media.width,
                 height=media.height,
                 renditions=tuple(rendition.name for rendition in media.renditions),
+                version=asset.number,
             ),
             asset,
         )
 
-    async def _look_into(self, asset: Asset | AssetVersion) -> Media:
+    async def look_into(self, asset: Content) -> Media:
+        """What an asset's bytes are, by its kind. Raises Retry when that cannot be told now.
+
+        A handler that is run again, or for another asset of the same bytes, is told what was
+        found a moment ago.
+        """
+        key = (asset.blob_id, asset.kind)
+        if key in self.lately:
+            return self.lately[key].model_copy(deep=True)
         if asset.kind != "image" or is_inspected(asset.media_type):
-            return await self.inspecting.look_into(asset)
-        async with patient():
-            with tempfile.TemporaryDirectory(prefix="grid8-") as folder:
-                source, into = Path(folder) / "original", Path(folder) / "renditions"
-                into.mkdir()
-                try:
-                    await self.store.fetch(blob_key(asset.organization_id, asset.blob_id), source)
-                except ObjectNotFound:
-                    return Media(
-                        pipeline=PIPELINE,
-                        error_code="asset.bytes_missing",
-                        error_detail="The stored bytes are gone.",
-                    )
-                try:
-                    rendered = await self.images.render(source, into)
-                except ImageRejected as rejection:
-                    return Media(
-                        pipeline=PIPELINE,
-                        error_code=rejection.code,
-                        error_detail=rejection.detail,
-                    )
-                stored = []
-                for each in rendered.renditions:
-                    key = rendition_key(asset.organization_id, asset.blob_id, each.name)
-                    await self.store.write_file(key, each.path, media_type=each.media_type)
-                    stored.append(
-                        StoredRendition(
-                            name=each.name,
-                            key=key,
-                            width=each.width,
-                            height=each.height,
-                            media_type=each.media_type,
-                            bytes=each.bytes,
-                        )
-                    )
-        return Media(
-            pipeline=PIPELINE,
-            width=rendered.width,
-            height=rendered.height,
-            placeholder=rendered.placeholder,
-            dominant_color=rendered.dominant_color,
-            renditions=stored,
-        )
+            media = await self.inspecting.look_into(asset)
+        else:
+            media = await self.rendering.look_into(asset)
+        media = media.model_copy(update={"pipeline": self.rendering.pipeline})
+        if media.error_code is None:
+            self.lately[key] = media.model_copy(deep=True)
+            while len(self.lately) > _REMEMBERED:
+                del self.lately[next(iter(self.lately))]
+        return media
 
 
-async def _loaded(command: ProcessAsset) -> tuple[Asset | None, Asset | AssetVersion | None]:
+async def _loaded(command: ProcessAsset) -> tuple[Asset | None, Content | None]:
     """The asset, and what holds the version: the asset itself while it shows it."""
     asset = await Asset.get(command.asset)
     if asset is None or asset.number == command.version:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import ProcessAsset, RegisterAsset
-from contracts.asset.events import AssetUploaded
+from contracts.asset.events import AssetReady, AssetUploaded
 from contracts.asset.views import AssetView
-from handlers.asset.documents import Asset
+from handlers.asset.documents import Asset, Media
 from handlers.asset.handlers.references import References
+from handlers.asset.kinds import tells_more
 from handlers.asset.queries import asset_view
+from handlers.asset.rules import PIPELINE
 
 
 async def register_asset(command: RegisterAsset, uow: UnitOfWork) -> AssetView:
@@ -41,5 +43,24 @@ async def register_asset(command: RegisterAsset, uow: UnitOfWork) -> AssetView:
         ),
         asset,
     )
-    uow.send(ProcessAsset(asset=asset.id))
+    if tells_more(asset.kind, asset.media_type):
+        uow.send(ProcessAsset(asset=asset.id))
+    else:
+        _ready_at_once(asset, uow)
     return asset_view(asset)
+
+
+def _ready_at_once(asset: Asset, uow: UnitOfWork) -> None:
+    """There is nothing to look into, and so nothing to wait for."""
+    asset.media = Media(pipeline=PIPELINE)
+    asset.status = "ready"
+    uow.emit(
+        AssetReady(
+            asset_id=asset.id,
+            project_id=asset.project_id,
+            name=asset.name,
+            kind=asset.kind,
+            media_type=asset.media_type,
+        ),
+        asset,
+    )

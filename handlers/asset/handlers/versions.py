@@ -94,6 +94,8 @@ class Versions:
         asset.last_number = _next(asset)
         asset.versions += 1
         await self._show(asset, version, asset.last_number, uow, references)
+        if not any(change.document is version for change in uow.removes):
+            uow.hold(version)  # its renditions are those of now
         asset.shown_since, asset.shown_by = now(), uow.message.actor
         uow.emit(
             VersionRestored(
@@ -183,7 +185,7 @@ class Versions:
         asset.sha256 = version.sha256
         asset.status = version.status
         asset.media = version.media
-        await self._drop_oldest(asset, uow, references)
+        await self._drop_oldest(asset, uow, references, loaded=version)
         if asset.versions > self.limit:
             asset.versions -= 1
             references.give_back(former.blob_id)
@@ -192,14 +194,21 @@ class Versions:
             uow.add(former)
         uow.save(asset)
 
-    async def _drop_oldest(self, asset: Asset, uow: UnitOfWork, references: References) -> None:
+    async def _drop_oldest(
+        self,
+        asset: Asset,
+        uow: UnitOfWork,
+        references: References,
+        loaded: AssetVersion | None = None,
+    ) -> None:
         """Stage the end of the oldest versions beyond the limit; of those before the current."""
         over = asset.versions - self.limit
         if over <= 0:
             return
         earlier = {"asset_id": asset.id, "number": {"$lt": asset.number}}
         for version in await AssetVersion.find(earlier).sort("+_id").limit(over).to_list():
-            _remove(asset, version, uow, references)
+            same = loaded is not None and loaded.id == version.id
+            _remove(asset, loaded if same and loaded else version, uow, references)
 
 
 def _remove(asset: Asset, version: AssetVersion, uow: UnitOfWork, references: References) -> None:

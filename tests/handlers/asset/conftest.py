@@ -11,11 +11,12 @@ from redis.asyncio import Redis
 
 from bus.broker import connect
 from contracts import sealed
-from handlers.asset.handlers import Uploads
+from handlers.asset.handlers import Rebuilding, Uploads
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
-from handlers.asset.worker import REACTIONS, commands_of
+from handlers.asset.worker import REACTIONS, commands_of, library_commands, rebuilding_of
 from infra.images import ImageRejected, Rendered, Rendition
+from infra.images.pipeline import Progress
 from infra.object_store.local import LocalStore
 from infra.settings import AssetSettings
 from infra.settings.assets import LibrarySettings
@@ -33,14 +34,18 @@ class Images:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def render(self, source: Path, into: Path) -> Rendered:
+    async def render(self, source: Path, into: Path, progress: Progress | None = None) -> Rendered:
         self.rendered += 1
         self.begun.set()
         await self.gate.wait()
         if source.read_bytes().startswith(b"broken"):
             raise ImageRejected("asset.image_corrupt", "It ends too early.")
+        if progress is not None:
+            await progress(0, 1)
         path = into / "320.webp"
         path.write_bytes(b"small")
+        if progress is not None:
+            await progress(1, 1)
         return Rendered(
             media_type="image/png",
             width=640,
@@ -59,6 +64,7 @@ class Library(Desk):
     store: LocalStore
     images: Images
     uploads: Uploads
+    rebuilding: Rebuilding
 
     async def stored(self) -> list[str]:
         return [stat.key async for stat in self.store.list("")]
@@ -87,8 +93,18 @@ async def library(
     await store.start()
     redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
     uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
-    commands = commands_of(store, images, uploads, AssetSettings(), settings)  # type: ignore[arg-type]
-    table = {**commands, **REACTIONS}
+    rebuilding = rebuilding_of(
+        store,
+        images,  # type: ignore[arg-type]
+        AssetSettings(),
+        kept=0,
+        versions=settings.versions,
+    )
+    table = {
+        **commands_of(store, rebuilding, uploads),
+        **library_commands(rebuilding.processing.versions, settings),
+        **REACTIONS,
+    }
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,
@@ -100,6 +116,7 @@ async def library(
             store,
             images,
             uploads,
+            rebuilding,
         )
     await redis.aclose()
     await store.close()

@@ -19,7 +19,7 @@ from contracts.types import new_id
 from handlers.asset.documents import Asset, Blob
 from handlers.asset.handlers import library as library_handlers
 from handlers.asset.queries import get_asset, get_asset_status, list_assets
-from handlers.asset.rules import blob_key, rendition_prefix, taken_for
+from handlers.asset.rules import blob_key, rendition_key, taken_for
 from infra.breaker import DependencyUnavailable
 from infra.settings.assets import LibrarySettings
 from tests.handlers.asset.conftest import Library
@@ -88,7 +88,7 @@ async def test_an_uploaded_picture_becomes_ready_with_its_renditions(library: Li
     blob = await blob_of(library)
     assert set(await library.stored()) == {
         blob_key("org_acme", blob.id),
-        rendition_prefix("org_acme", blob.id) + "1/320.webp",
+        rendition_key("org_acme", blob.id, "320.webp"),
     }
     types = {event["type"]: event["revision"] for event in await library.events()}
     assert types == {"asset.asset.uploaded": 1, "asset.asset.ready": 2}

@@ -23,6 +23,7 @@ from handlers.asset.queries import get_asset, get_version, list_versions
 from infra.settings.assets import LibrarySettings
 from tests.bus.desk import Refused
 from tests.handlers.asset.conftest import Library
+from tests.handlers.asset.test_rebuilding import NEXT, feed, of_pipeline
 from tests.handlers.asset.versioned import (
     EDITOR,
     OTHER,
@@ -333,6 +334,28 @@ async def test_pages_of_versions_have_each_once_in_order(library: Library, sort:
             if cursor is None:
                 break
         assert found == ([1, 2, 3, 4, 5] if sort == "created_at" else [5, 4, 3, 2, 1])
+
+
+async def test_a_version_has_the_renditions_of_its_bytes_also_when_they_were_made_anew(
+    library: Library,
+) -> None:
+    asset = await ready(library)
+    await add_version(library, asset, b"second")
+    await library.run_sent()
+    await upload(library, b"first")
+    await library.run_sent()
+    changed = of_pipeline(library, NEXT)
+    await feed(library, changed)
+    for command in await changed.due():
+        await library.do(command)
+    await library.run_sent()
+    renditions = [key for key in await library.stored() if "/renditions/" in key]
+    assert len(renditions) == 2
+    for version in await versions_of(asset):
+        assert any(key in version.renditions[0].url for key in renditions), version.number
+    await library.do(RestoreVersion(asset=asset, version=1), EDITOR)
+    shown = await get_asset(EDITOR, asset)
+    assert any(key in shown.renditions[0].url for key in renditions)
 
 
 class TestLimit:

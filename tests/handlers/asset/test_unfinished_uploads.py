@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from conftest import Library
-
 from contracts.asset.commands import SweepUpload
 from handlers.asset.documents import Blob
 from handlers.asset.rules import blob_key
 from infra.staged_uploads import Note, blob_of
+from tests.handlers.asset.conftest import Library
 
 ORG = "org_sweeps"
 LONG_AGO = 10 * 86400
