@@ -54,8 +54,8 @@ async def describe_uploads(request: web.Request, gateway: Gateway, _: None) -> w
 
 async def create_upload(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """Begin a resumable upload (tus), with its first bytes if there are any."""
-    check_version(request)
     parse_parameters(request, None)
+    check_version(request)
     if "Upload-Concat" in request.headers:
         raise wrong("Upload-Concat", "is not supported: send one upload")
     length = _checked_length(length_in(request), gateway)
@@ -101,9 +101,9 @@ async def create_upload(request: web.Request, gateway: Gateway, actor: Actor) ->
 
 async def get_upload(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """How far a resumable upload has come; HEAD is as the tus protocol has it."""
+    parse_parameters(request, None)
     if request.method == "HEAD":
         check_version(request)
-    parse_parameters(request, None)
     resumables, (org, id) = gateway.resumables, _names(request)
     if (finished := await resumables.find_finished(org, id)) is None:
         upload = await resumables.find(org, id)
@@ -139,8 +139,8 @@ async def get_upload(request: web.Request, gateway: Gateway, actor: Actor) -> we
 
 async def append_to_upload(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """Go on with a resumable upload (tus): bytes from an offset on."""
-    check_version(request)
     parse_parameters(request, None)
+    check_version(request)
     check_media_type(request)
     offset = number_in(request, "Upload-Offset")
     if offset is None:
@@ -174,8 +174,8 @@ async def append_to_upload(request: web.Request, gateway: Gateway, actor: Actor)
 
 async def delete_upload(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """Give a resumable upload up (tus); an asset that it has become stays."""
-    check_version(request)
     parse_parameters(request, None)
+    check_version(request)
     resumables, (org, id) = gateway.resumables, _names(request)
     async with resumables.locked(org, id):
         if not await resumables.uploads.forget(org, id):
@@ -193,6 +193,7 @@ async def delete_upload(request: web.Request, gateway: Gateway, actor: Actor) ->
 
 async def override_upload(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """HEAD, PATCH or DELETE of a resumable upload, named by X-HTTP-Method-Override (tus)."""
+    parse_parameters(request, None)
     method = request.headers.get("X-HTTP-Method-Override", "").upper()
     if method == "PATCH":
         return await append_to_upload(request, gateway, actor)

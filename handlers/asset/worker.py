@@ -8,12 +8,21 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from redis.asyncio import Redis
+
+from bus.documents import INBOX_DAYS
 from bus.handling import Handler
+from bus.progress import Progress
 from contracts.asset.commands import (
+    AbortUpload,
     AddVersion,
+    ClearUpload,
+    CompleteUpload,
     DeleteAsset,
     DetachProject,
     EmptyTrash,
+    ExpireUpload,
+    PresignUpload,
     ProcessAsset,
     PurgeAsset,
     PurgeAssets,
@@ -25,7 +34,9 @@ from contracts.asset.commands import (
     RestoreAsset,
     RestoreVersion,
     SweepBlob,
+    SweepParts,
     SweepRenditions,
+    SweepStore,
     SweepUpload,
     TellRights,
     UpdateAsset,
@@ -41,9 +52,12 @@ from contracts.corp.events import (
 )
 from handlers.asset import handlers, reactions
 from handlers.asset.clocks import clocks_of
+from handlers.asset.documents import AssetVersion, Content
 from handlers.asset.handlers import (
     Blobs,
     Inspecting,
+    Leftovers,
+    Presigned,
     Processing,
     Rebuilding,
     Rendering,
@@ -53,13 +67,15 @@ from handlers.asset.handlers import (
     Uploads,
     Versions,
 )
+from handlers.asset.handlers.rendering import Stage, Tell, tell_nobody
 from handlers.asset.queries import use_signer
-from handlers.asset.rules import PIPELINE
+from handlers.asset.rules import PIPELINE, presigned_grace
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
+from infra.quota_ledger import Ledger
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
@@ -87,12 +103,13 @@ def rebuilding_of(
     *,
     kept: float,
     versions: int,
+    tell: Tell = tell_nobody,
 ) -> Rebuilding:
     """What looks into assets, and does so again; ``kept`` where no setting says.
 
-    ``versions`` is how many an asset has at most.
+    ``versions`` is how many an asset has at most; ``tell`` is told how far each picture is.
     """
-    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE, tell)
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
     if settings.replaced_kept is not None:
         kept = settings.replaced_kept
@@ -135,6 +152,22 @@ def library_commands(versions: Versions, settings: LibrarySettings) -> dict[type
     }
 
 
+def presigned_commands(presigned: Presigned) -> dict[type[Command], Handler]:
+    """Those of uploads straight into the store."""
+    return {
+        PresignUpload: presigned.presign_upload,
+        CompleteUpload: presigned.complete_upload,
+        AbortUpload: presigned.abort_upload,
+        ExpireUpload: presigned.expire_upload,
+        ClearUpload: presigned.clear_upload,
+    }
+
+
+def leftover_commands(leftovers: Leftovers) -> dict[type[Command], Handler]:
+    """Those that tidy the store up."""
+    return {SweepStore: leftovers.sweep_store, SweepParts: leftovers.sweep_parts}
+
+
 def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
     """Command → handler, of pictures that somebody waits for."""
     return {RenderTransform: transforms.render_transform}
@@ -153,24 +186,52 @@ def picture_pipeline(settings: Settings) -> ImagePipeline:
     )
 
 
+def teller(redis: Redis) -> Tell:
+    """Tells an asset's channel how far looking into it is."""
+
+    async def tell(content: Content, stage: Stage, done: int, total: int) -> None:
+        # Also a version that is not shown yet is told of there.
+        asset = content.asset_id if isinstance(content, AssetVersion) else content.id
+        progress = Progress(
+            redis,
+            work="asset.processing",
+            subject=asset,
+            org=content.organization_id,
+            channel=f"asset:{asset}",
+        )
+        await progress.tell(stage, done, total)
+
+    return tell
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    presigned = Presigned(
+        store,
+        Ledger(context.redis) if settings.uploads.quota else None,
+        grace=presigned_grace(expire),
+        forbidden=tuple(settings.assets.forbidden),
+    )
+    leftovers = Leftovers(
+        store,
+        context.redis,
+        orphaned=timedelta(seconds=max(settings.uploads.orphan_age, expire + INBOX_DAYS * 86400)),
+        abandoned=timedelta(seconds=expire, days=1),
+    )
     images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
     notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
     transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
-    expire, most = settings.uploads.expire, settings.uploads.open
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     # What a URL may be good for: see FileSigner.url.
+    kept, versions = 2 * settings.store.url_ttl, settings.library.versions
+    tell = teller(context.redis)
     rebuilding = rebuilding_of(
-        store,
-        images,
-        settings.assets,
-        kept=2 * settings.store.url_ttl,
-        versions=settings.library.versions,
+        store, images, settings.assets, kept=kept, versions=versions, tell=tell
     )
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
@@ -178,6 +239,8 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         yield Domain(
             "asset",
             commands={
+                **presigned_commands(presigned),
+                **leftover_commands(leftovers),
                 **commands_of(store, rebuilding, uploads),
                 **library_commands(rebuilding.processing.versions, settings.library),
                 **picture_commands(transforms),
@@ -186,11 +249,14 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
             checks={"object_store": store.check},
             clocks=(
+                Clock("asset.presigned", min(60.0, expire / 4), presigned.due),
+                Clock("asset.leftovers", settings.uploads.sweep_every, leftovers.due),
                 Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
                 *clocks_of(settings.library),
                 Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
             ),
         )
     finally:
+        await transforms.close()
         await asyncio.gather(images.close(), pictures.close())
         await store.close()

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from contracts.asset.commands.leftovers import SweepParts, SweepStore
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
+from contracts.asset.commands.presigned import (
+    AbortUpload,
+    ClearUpload,
+    CompleteUpload,
+    ExpireUpload,
+    PresignUpload,
+    UploadedPart,
+)
 from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.rights import TellRights
 from contracts.asset.commands.transforms import RenderTransform
@@ -17,10 +26,15 @@ from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUplo
 from contracts.asset.commands.versions import AddVersion, RemoveVersion, RestoreVersion
 
 __all__ = [
+    "AbortUpload",
     "AddVersion",
+    "ClearUpload",
+    "CompleteUpload",
     "DeleteAsset",
     "DetachProject",
     "EmptyTrash",
+    "ExpireUpload",
+    "PresignUpload",
     "ProcessAsset",
     "PurgeAsset",
     "PurgeAssets",
@@ -32,8 +46,11 @@ __all__ = [
     "RestoreAsset",
     "RestoreVersion",
     "SweepBlob",
+    "SweepParts",
     "SweepRenditions",
+    "SweepStore",
     "SweepUpload",
     "TellRights",
     "UpdateAsset",
+    "UploadedPart",
 ]

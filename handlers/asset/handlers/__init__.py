@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
 from handlers.asset.handlers.inspecting import Inspecting
+from handlers.asset.handlers.leftovers import Leftovers
 from handlers.asset.handlers.library import detach_project, purge_assets, update_asset
+from handlers.asset.handlers.presigned import Presigned
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
@@ -25,6 +27,8 @@ from handlers.asset.handlers.versions import Versions
 __all__ = [
     "Blobs",
     "Inspecting",
+    "Leftovers",
+    "Presigned",
     "Processing",
     "Rebuilding",
     "Rendering",

@@ -8,6 +8,7 @@ from handlers.asset.queries.assets import (
     get_asset_status,
     list_assets,
 )
+from handlers.asset.queries.presigned import find_project_of_presigned, get_presigned
 from handlers.asset.queries.storage import get_asset_count, get_stored_bytes, list_stored_contents
 from handlers.asset.queries.transforms import get_transform
 from handlers.asset.queries.trash import list_trash
@@ -18,11 +19,13 @@ from handlers.asset.queries.views import asset_view, former_view, shown_view, us
 __all__ = [
     "asset_view",
     "find_project_of_asset",
+    "find_project_of_presigned",
     "former_view",
     "get_asset",
     "get_asset_count",
     "get_asset_rights",
     "get_asset_status",
+    "get_presigned",
     "get_stored_bytes",
     "get_transform",
     "get_version",
