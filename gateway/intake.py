@@ -111,6 +111,11 @@ def _from_request(request: web.Request, what: str) -> Any:
         return request["address"]
     if what == "agent":
         return _UNPRINTABLE.sub("?", request.headers.get("User-Agent", "")[:512])
+    return if_match(request)
+
+
+def if_match(request: web.Request) -> int | None:
+    """The revision that If-Match names. Raises IfMatchMalformed."""
     value = request.headers.get("If-Match")
     if value is None or value.strip() == "*":
         return None

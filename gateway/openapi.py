@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from contracts.permissions import GRANTS, PLATFORM_GRANTS, Permission, PlatformPermission
 from gateway.admission import LIMIT_HEADERS
+from gateway.openapi_pieces import tag_of
 from gateway.parameters import TEMPLATE, parameters_shown
 from gateway.table import Access, Route, has_secrets, is_page
 from infra.problems import MEDIA_TYPE, Problem
@@ -99,13 +100,16 @@ def build(routes: Sequence[Route], *, server: str, version: str) -> dict[str, An
     }
 
 
+_UPLOADS = ("uploadAsset", "uploadVersion")
+
+
 def _operation(
     route: Route, references: dict[Any, Any], body: type[BaseModel] | None
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
-        "tags": [_tag(route.path)],
+        "tags": [tag_of(route.path)],
         "parameters": [
             *_path_parameters(route),
             *_headers(route),
@@ -154,7 +158,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 def _headers(route: Route) -> list[dict[str, Any]]:
     headers = []
     if route.method in ("POST", "PATCH", "DELETE") and (
-        route.kind == "command" or route.operation in ("uploadAsset", "publishEvents")
+        route.kind == "command" or route.operation in (*_UPLOADS, "publishEvents")
     ):
         headers.append(
             _header(
@@ -185,7 +189,7 @@ def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, An
 
 def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = {str(route.status): _success(route, references)}
-    if (route.kind == "command" and _may_wait(route)) or (route.operation == "uploadAsset"):
+    if (route.kind == "command" and _may_wait(route)) or route.operation in _UPLOADS:
         answers["202"] = _json("202", references[(Accepted, "serialization")])
     if route.operation in ("getFile", "getTransformed"):
         answers["206"] = {"description": _STATUS_TEXT["206"], "content": _bytes()}
@@ -241,7 +245,7 @@ def _success(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answer = _json(str(route.status), references[(route.answers, "serialization")])
     if "revision" in route.answers.model_fields:
         answer["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "The revision."}}
-    if route.location is not None or route.operation == "uploadAsset":
+    if route.location is not None or route.operation in _UPLOADS:
         answer.setdefault("headers", {})["Location"] = {"schema": {"type": "string"}}
     if is_page(route.answers):
         answer["description"] = "One page"
@@ -261,11 +265,3 @@ def _bytes(media_type: str = "*/*") -> dict[str, Any]:
     if media_type == "text/html":
         return {"text/html": {"schema": {"type": "string"}}}
     return {"*/*": {"schema": {"type": "string", "format": "binary"}}}
-
-
-def _tag(path: str) -> str:
-    if path.startswith("/v1/orgs/{org}/"):
-        return path.split("/")[4]
-    if path.startswith("/v1/"):
-        return {"orgs": "organizations", "me": "auth"}.get(path.split("/")[2], path.split("/")[2])
-    return "files" if path.startswith("/files") else "about"

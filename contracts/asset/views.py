@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from contracts.asset.types import AssetKind, AssetStatus
+from contracts.asset.rights import RightsView
+from contracts.asset.types import AssetKind, AssetStatus, UserKind
 from contracts.base import View
 from contracts.types import Id, Instant, Revision, Sha256
 
@@ -70,12 +71,56 @@ class AssetView(View):
     project_id: Id | None = None
     folder_id: Id | None = Field(None, description="null: in no folder.")
     tags: tuple[str, ...] = ()
-    rights: dict[str, Any] | None = Field(None, description="Usage rights, when recorded.")
+    rights: RightsView | None = Field(None, description="Usage rights, when recorded.")
     versions: int = Field(1, ge=1, description="How many versions there are.")
+    version: int = Field(1, ge=1, description="The number of the one that is shown here.")
+    uses: int = Field(0, ge=0, description="How many things use it.")
     created_at: Instant
     updated_at: Instant | None = None
     created_by: Id | None = Field(None, description="A user or an API key, where known.")
     revision: Revision
+
+
+class VersionView(View):
+    """One version of an asset: its bytes, and what was made of them."""
+
+    asset_id: Id
+    number: int
+    current: bool = Field(description="Whether it is what the asset shows.")
+    kind: AssetKind
+    media_type: str
+    bytes: int
+    sha256: Sha256
+    width: int | None = None
+    height: int | None = None
+    status: AssetStatus
+    error: AssetErrorView | None = None
+    url: str = Field(description="The original.")
+    download_url: str = Field(description="The original, to be saved under the asset's name.")
+    renditions: tuple[RenditionView, ...] = ()
+    placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
+    dominant_color: str | None = Field(None, description="#rrggbb")
+    created_at: Instant = Field(description="When it was uploaded, or restored.")
+    created_by: Id | None = Field(None, description="A user or an API key, where known.")
+    revision: Revision = Field(description="The asset's.")
+
+
+class AssetUseView(View):
+    """Something that uses an asset."""
+
+    kind: UserKind
+    id: Id = Field(description="Of the brand whose kit it is.")
+    name: str | None = None
+    organization_id: Id
+
+
+class TrashedAssetView(View):
+    """An asset in the trash. Its URLs are good until they expire, as everywhere."""
+
+    asset: AssetView
+    deleted_at: Instant
+    deleted_by: Id | None = Field(None, description="A user or an API key.")
+    purge_at: Instant = Field(description="When it is removed for good.")
 
 
 class UsageView(View):

@@ -14,6 +14,7 @@ from gateway.routes.presigned import PRESIGNED_UPLOADS
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
 from gateway.routes.uploads import UPLOADS
+from gateway.routes.versions import VERSIONED
 from gateway.table import Route
 
 ROUTES: list[Route] = [
@@ -24,6 +25,7 @@ ROUTES: list[Route] = [
     *PRESIGNED_UPLOADS,
     *UPLOADS,
     *ASSETS,
+    *VERSIONED,
     *FILES,
     *REALTIME,
     *ACCOUNT,

@@ -37,6 +37,7 @@ CHUNK = 256 * 1024
 IDLE = 60.0
 """Seconds without a byte after which an upload counts as cut."""
 FIELD_LIMIT = 8 * 1024
+TEXTS = ("filename", "project_id", "folder_id", "tags")
 
 
 class UploadParameters(BaseModel):
@@ -128,10 +129,12 @@ async def receive_form(
     given: UploadParameters,
     place: Callable[[UploadParameters], Awaitable[None]],
     reservation: Reservation,
+    texts: tuple[str, ...] = TEXTS,
 ) -> tuple[Received, UploadParameters]:
-    """Store the file of a form, once ``place`` takes its project and folder; what else it says of it.
+    """Store the file of a form, once ``place`` takes its project and folder; what else it says.
 
-    They may be said after the file too: ``place`` then hears of it last.
+    They may be said after the file too: ``place`` then hears of it last. ``texts`` are the
+    fields it may have beside the file.
     """
     placed = given
     received: Received | None = None
@@ -156,7 +159,7 @@ async def receive_form(
                     declared=part.headers.get("Content-Type", ""),
                     filename=given.filename or part.filename or "",
                 )
-            elif name in ("filename", "project_id", "folder_id", "tags") and part.filename is None:
+            elif name in texts and part.filename is None:
                 fields[name] = await _field(part, name, fields.get(name))
             else:
                 raise ValidationFailed(

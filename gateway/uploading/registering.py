@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from contracts.actor import Actor
 from contracts.asset.commands import RegisterAsset
 from contracts.asset.views import AssetView
+from contracts.base import Command
 from contracts.errors import DomainError
 from contracts.permissions import Permission
 from gateway import table
@@ -22,6 +23,7 @@ from gateway.patience import patience
 from gateway.problems import invalid
 from gateway.scopes import act_in
 from gateway.state import Gateway
+from gateway.table import Route
 from gateway.uploading.quota import Reservation
 from gateway.uploading.receiving import Received, UploadParameters, discard
 from handlers.asset.queries import get_asset, get_asset_status, get_folder
@@ -63,10 +65,26 @@ async def register(
     except BaseException:
         await discard(received, gateway, actor)
         raise
-    reservation.queued(received.written.sha256)
     fingerprint = (request.path, received.written.sha256, given.model_dump_json())
+    return await hand_over(
+        request, REGISTER, gateway, actor, command, received, reservation, fingerprint
+    )
+
+
+async def hand_over(
+    request: web.Request,
+    route: Route,
+    gateway: Gateway,
+    actor: Actor,
+    command: Command,
+    received: Received,
+    reservation: Reservation,
+    fingerprint: tuple[str, ...],
+) -> web.Response:
+    """Send the command that names received bytes; they stay only where it has taken them, or may."""
+    reservation.queued(received.written.sha256)
     try:
-        response = await carry_out(request, REGISTER, gateway, actor, command, fingerprint)
+        response = await carry_out(request, route, gateway, actor, command, fingerprint)
     except DependencyDown:
         raise
     except DomainError:
@@ -102,7 +120,7 @@ def command_for(received: Received, given: UploadParameters) -> RegisterAsset:
 
 
 def _took(response: web.Response, blob: str) -> bool:
-    """Whether an asset has these bytes, or may yet: not another upload's, seen before."""
+    """Whether something has these bytes, or may yet: not another upload's, seen before."""
     if response.status == 202:
         return "Idempotent-Replayed" not in response.headers
     assert isinstance(response.body, bytes)

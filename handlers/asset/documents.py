@@ -8,7 +8,8 @@ from pydantic import BaseModel, computed_field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from bus.documents import Aggregate
-from contracts.asset.types import AssetKind, AssetStatus, Orientation
+from contracts.asset.rights import Rights
+from contracts.asset.types import AssetKind, AssetStatus, Orientation, UserKind
 from contracts.types import Instant, now
 from handlers.asset.colors import Lab, cell_of, lab_of
 from handlers.asset.words import folder_key, label, name_key, words_of
@@ -49,7 +50,10 @@ class Media(BaseModel):
 
 
 class Blob(Aggregate):
-    """Bytes an organization has stored, once however many of its assets have them."""
+    """Bytes an organization has stored, once however many of its assets have them.
+
+    Each version of an asset counts as a reference of its own, in the trash too.
+    """
 
     organization_id: str
     sha256: str
@@ -106,7 +110,10 @@ _FOUND_BY: dict[str, tuple[str, ...]] = {
 
 
 class Asset(Aggregate):
-    """A file in an organization's library."""
+    """A file in an organization's library, or in its trash.
+
+    It is itself the version it shows; the others are AssetVersions.
+    """
 
     organization_id: str
     project_id: str | None = None
@@ -121,6 +128,23 @@ class Asset(Aggregate):
     tags: list[str] = []
     status: AssetStatus = "processing"
     media: Media | None = None
+    number: int = 1
+    """Of the version it shows."""
+    last_number: int = 1
+    versions: int = 1
+    shown_since: Instant | None = None
+    """When the version it shows was uploaded or restored; None: with the asset."""
+    shown_by: str | None = None
+    uses: int = 0
+    """How many AssetUsers name it. Written whenever that changes, so that who takes it and who
+    deletes it at the same time meet."""
+    trashed_at: Instant | None = None
+    trashed_by: str | None = None
+    purge_at: Instant | None = None
+    rights: Rights | None = None
+    rights_due: Instant | None = None
+    """When the rights expire; None once that was told."""
+    rights_told: Literal["expiring"] | None = None
 
     # Stored with the rest whoever changes it, so that what is found by is never out of date.
 
@@ -173,6 +197,83 @@ class Asset(Aggregate):
             ),
             IndexModel([("organization_id", ASCENDING), ("sha256", ASCENDING)], name="bytes"),
             IndexModel([("blob_id", ASCENDING)], name="of_blob"),
+            IndexModel(
+                [("organization_id", ASCENDING), ("trashed_at", ASCENDING)],
+                partialFilterExpression={"trashed_at": {"$exists": True}},
+                name="trash",
+            ),
+            IndexModel(
+                [("purge_at", ASCENDING)],
+                partialFilterExpression={"purge_at": {"$exists": True}},
+                name="purge",
+            ),
+            IndexModel(
+                [("rights_told", ASCENDING), ("rights_due", ASCENDING)],
+                partialFilterExpression={"rights_due": {"$exists": True}},
+                name="rights_due",
+            ),
+            IndexModel(
+                [("organization_id", ASCENDING), ("rights.expires_at", ASCENDING)],
+                partialFilterExpression={"rights.expires_at": {"$exists": True}},
+                name="rights_expire",
+            ),
+        ]
+
+
+IN_LIBRARY: dict[str, None] = {"trashed_at": None}
+"""What every read of the library asks for: what is in the trash is not there."""
+
+
+class AssetVersion(Aggregate):
+    """A version that its asset does not show: an earlier one, or one that is not ready.
+
+    Its id sorts as its number does; see ``version_id``.
+    """
+
+    organization_id: str
+    asset_id: str
+    number: int
+    blob_id: str
+    kind: AssetKind
+    media_type: str
+    bytes: int
+    sha256: str
+    status: AssetStatus = "processing"
+    media: Media | None = None
+    created_by: str | None = None
+
+    class Settings:
+        name = "asset_versions"
+        indexes = [
+            IndexModel([("asset_id", ASCENDING), ("_id", ASCENDING)], name="of_asset"),
+            IndexModel([("blob_id", ASCENDING)], name="of_blob"),
+        ]
+
+
+Content = Asset | AssetVersion
+"""What holds one version's bytes, and what was found in them."""
+
+
+class AssetUser(Aggregate):
+    """What uses assets, and which: kept by reactions to its events. Its id is ``{kind}:{id}``.
+
+    It stays when what it stands for is gone, so that an event that comes late changes nothing.
+    """
+
+    organization_id: str
+    kind: UserKind
+    user_id: str
+    name: str | None = None
+    assets: list[str] = []
+    seen: int = 0
+    """The revision, of what it stands for, that said which assets."""
+    named: int = 0
+    """The revision that said its name."""
+
+    class Settings:
+        name = "asset_users"
+        indexes = [
+            IndexModel([("organization_id", ASCENDING), ("assets", ASCENDING)], name="of_asset")
         ]
 
 
@@ -225,4 +326,11 @@ class PresignedUpload(Aggregate):
         indexes = [IndexModel([("expires_at", ASCENDING)], name="expiry")]
 
 
-DOCUMENTS: list[type[Aggregate]] = [Blob, Asset, Folder, PresignedUpload]
+DOCUMENTS: list[type[Aggregate]] = [
+    Blob,
+    Asset,
+    AssetVersion,
+    AssetUser,
+    Folder,
+    PresignedUpload,
+]

@@ -110,6 +110,11 @@ def taken_for(found: AssetKind, declared: str, filename: str) -> AssetKind:
     return "image" if found == "other" and promises else found
 
 
+def version_id(asset: str, number: int) -> str:
+    """The id of an AssetVersion; ids of one asset sort as its numbers do."""
+    return f"{asset}:{number:06d}"
+
+
 def clean_name(filename: str) -> str:
     """A file's own name: without folders and control characters, 120 characters at most."""
     name = unicodedata.normalize("NFC", filename.replace("\\", "/").rpartition("/")[2])

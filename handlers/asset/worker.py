@@ -15,6 +15,7 @@ from bus.handling import Handler
 from bus.progress import Progress
 from contracts.asset.commands import (
     AbortUpload,
+    AddVersion,
     ChangeAssets,
     ClearUpload,
     CompleteUpload,
@@ -23,29 +24,45 @@ from contracts.asset.commands import (
     DeleteFolder,
     DetachProject,
     EmptyFolder,
+    EmptyTrash,
     ExpireUpload,
     PresignUpload,
     ProcessAsset,
+    PurgeAsset,
     PurgeAssets,
+    PurgeDue,
+    PurgeTrash,
     RegisterAsset,
+    RemoveVersion,
     RenameTag,
     RenderTransform,
+    RestoreAsset,
+    RestoreVersion,
     RetagAssets,
     SweepBlob,
     SweepParts,
     SweepRenditions,
     SweepStore,
     SweepUpload,
+    TellRights,
     UpdateAsset,
     UpdateFolder,
 )
 from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
-from contracts.corp.events import OrganizationDeleted, ProjectDeleted
+from contracts.corp.events import (
+    BrandDeleted,
+    BrandKitUpdated,
+    BrandUpdated,
+    OrganizationDeleted,
+    ProjectDeleted,
+)
 from handlers.asset import handlers, reactions
-from handlers.asset.documents import Asset
+from handlers.asset.clocks import clocks_of
+from handlers.asset.documents import AssetVersion, Content
 from handlers.asset.handlers import (
     Blobs,
+    Bulk,
     Folders,
     Inspecting,
     Leftovers,
@@ -53,8 +70,11 @@ from handlers.asset.handlers import (
     Processing,
     Rebuilding,
     Rendering,
+    RightsTeller,
     Transforms,
+    Trash,
     Uploads,
+    Versions,
 )
 from handlers.asset.handlers.rendering import Stage, Tell, tell_nobody
 from handlers.asset.queries import use_signer
@@ -74,6 +94,9 @@ from infra.staged_uploads import StagedUploads
 REACTIONS: dict[type[Event], Handler] = {
     ProjectDeleted: reactions.detach_the_assets,
     OrganizationDeleted: reactions.purge_the_assets,
+    BrandKitUpdated: reactions.note_what_a_kit_uses,
+    BrandUpdated: reactions.rename_the_kit,
+    BrandDeleted: reactions.note_that_a_kit_is_gone,
 }
 
 
@@ -88,17 +111,18 @@ def rebuilding_of(
     settings: AssetSettings,
     *,
     kept: float,
+    versions: int,
     tell: Tell = tell_nobody,
 ) -> Rebuilding:
     """What looks into assets, and does so again; ``kept`` where no setting says.
 
-    ``tell`` is told how far each picture is.
+    ``versions`` is how many an asset has at most; ``tell`` is told how far each picture is.
     """
     rendering = Rendering(store, images, settings.pipeline or PIPELINE, tell)
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
     if settings.replaced_kept is not None:
         kept = settings.replaced_kept
-    processing = Processing(rendering, inspecting)
+    processing = Processing(rendering, inspecting, Versions(versions))
     return Rebuilding(store, processing, kept, settings.image_workers)
 
 
@@ -114,23 +138,41 @@ def commands_of(
         SweepRenditions: rebuilding.sweep_renditions,
         SweepUpload: uploads.sweep_upload,
         UpdateAsset: handlers.update_asset,
-        DeleteAsset: handlers.delete_asset,
         DetachProject: handlers.detach_project,
         PurgeAssets: handlers.purge_assets,
     }
 
 
-def library_commands(settings: LibrarySettings) -> dict[type[Command], Handler]:
+def folder_commands(settings: LibrarySettings) -> dict[type[Command], Handler]:
     """Those of folders, and of many assets at once."""
-    folders = Folders(settings.folders)
+    trash = Trash(settings.trash_days)
+    folders, bulk = Folders(settings.folders, trash), Bulk(trash)
     return {
-        ChangeAssets: handlers.change_assets,
+        ChangeAssets: bulk.change_assets,
         RenameTag: handlers.rename_tag,
         RetagAssets: handlers.retag_assets,
         CreateFolder: folders.create_folder,
         UpdateFolder: handlers.update_folder,
         DeleteFolder: handlers.delete_folder,
-        EmptyFolder: handlers.empty_folder,
+        EmptyFolder: folders.empty_folder,
+    }
+
+
+def library_commands(versions: Versions, settings: LibrarySettings) -> dict[type[Command], Handler]:
+    """Command → handler, of versions, the trash and rights."""
+    trash = Trash(settings.trash_days)
+    rights = RightsTeller(timedelta(days=settings.rights_notice))
+    return {
+        AddVersion: versions.add_version,
+        RestoreVersion: versions.restore_version,
+        RemoveVersion: versions.remove_version,
+        DeleteAsset: trash.delete_asset,
+        RestoreAsset: handlers.restore_asset,
+        PurgeAsset: handlers.purge_asset,
+        EmptyTrash: handlers.empty_trash,
+        PurgeTrash: handlers.purge_trash,
+        PurgeDue: handlers.purge_due,
+        TellRights: rights.tell_rights,
     }
 
 
@@ -171,13 +213,15 @@ def picture_pipeline(settings: Settings) -> ImagePipeline:
 def teller(redis: Redis) -> Tell:
     """Tells an asset's channel how far looking into it is."""
 
-    async def tell(asset: Asset, stage: Stage, done: int, total: int) -> None:
+    async def tell(content: Content, stage: Stage, done: int, total: int) -> None:
+        # Also a version that is not shown yet is told of there.
+        asset = content.asset_id if isinstance(content, AssetVersion) else content.id
         progress = Progress(
             redis,
             work="asset.processing",
-            subject=asset.id,
-            org=asset.organization_id,
-            channel=f"asset:{asset.id}",
+            subject=asset,
+            org=content.organization_id,
+            channel=f"asset:{asset}",
         )
         await progress.tell(stage, done, total)
 
@@ -208,9 +252,11 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     # What a URL may be good for: see FileSigner.url.
-    kept = 2 * settings.store.url_ttl
+    kept, versions = 2 * settings.store.url_ttl, settings.library.versions
     tell = teller(context.redis)
-    rebuilding = rebuilding_of(store, images, settings.assets, kept=kept, tell=tell)
+    rebuilding = rebuilding_of(
+        store, images, settings.assets, kept=kept, versions=versions, tell=tell
+    )
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
@@ -219,8 +265,9 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             commands={
                 **presigned_commands(presigned),
                 **leftover_commands(leftovers),
-                **library_commands(settings.library),
+                **folder_commands(settings.library),
                 **commands_of(store, rebuilding, uploads),
+                **library_commands(rebuilding.processing.versions, settings.library),
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
@@ -230,6 +277,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
                 Clock("asset.presigned", min(60.0, expire / 4), presigned.due),
                 Clock("asset.leftovers", settings.uploads.sweep_every, leftovers.due),
                 Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
+                *clocks_of(settings.library),
                 Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
             ),
         )

@@ -136,5 +136,17 @@ class FilesSettings(Concern):
 class LibrarySettings(Concern):
     folders: int = Field(5000, ge=1, description="Folders an organization may have.")
     trash_days: int = Field(
-        30, ge=0, description="Days after which what is in the trash is removed for good."
+        30,
+        ge=0,
+        le=36500,
+        description="Days after which what is in the trash is removed for good; 0: at once.",
+    )
+    versions: int = Field(
+        100, ge=2, description="Versions an asset has at most; beyond, the oldest goes."
+    )
+    rights_notice: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days before rights expire that it is told; 0: only when they have.",
     )

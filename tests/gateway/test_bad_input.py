@@ -32,6 +32,7 @@ def address(route: Route, tenant: Tenant, **other: str) -> str:
         "brand": tenant.brand,
         "project": tenant.project,
         "asset": tenant.asset,
+        "version": "1",
         "team": tenant.team,
         "holder": tenant.team,
         "invitation": tenant.invitation,
@@ -286,6 +287,10 @@ async def test_a_malformed_if_match_is_refused(route: Route, alpha: Tenant, aske
         key = {"name": "x", "scopes": ["asset:read"]}
         made = await alpha.owner.api.post(f"/v1/orgs/{alpha.org}/api-keys", key)
         body, ids = {}, {"key_id": made.json["id"]}
+    if "/trash/" in route.path:
+        made = await alpha.owner.api.post(f"/v1/orgs/{alpha.org}/assets", data=b"thrown away")
+        ids = {"asset": made.json["id"]}
+        await alpha.owner.api.delete(f"/v1/orgs/{alpha.org}/assets/{made.json['id']}")
     for value in ("1", '""', '"x"', 'W/"1"', '"1", "2"', '"-1"', '"1.0"', '"' + "9" * 400 + '"'):
         answer = await asker(route)(
             route.method, address(route, alpha, **ids), body or None, headers={"If-Match": value}

@@ -84,7 +84,7 @@ def test_a_route_that_names_something_of_a_brand_asks_in_that_brand(route: Route
 
 
 def test_whatever_is_in_an_address_is_known_to_be_of_a_brand_or_not() -> None:
-    of_none = {"org", "user", "team", "holder", "invitation", "folder", "upload"}
+    of_none = {"org", "user", "team", "holder", "invitation", "folder", "upload", "version"}
     for route in SCOPED:
         assert set(route.in_path) <= {*BRAND_OF, *of_none}, (
             f"{route.path}: say in gateway/scopes.py which brand this belongs to"
@@ -102,7 +102,8 @@ def test_these_are_about_a_brand() -> None:
     assert about >= {
         "updateBrand", "deleteBrand", "updateBrandKit", "addBrandRole", "changeBrandRole",
         "removeBrandRole", "createProject", "updateProject", "deleteProject", "uploadAsset",
-        "updateAsset", "deleteAsset",
+        "updateAsset", "deleteAsset", "uploadVersion", "restoreVersion", "removeVersion",
+        "restoreAsset", "purgeAsset",
     }  # fmt: skip
     assert "createBrand" not in about
 

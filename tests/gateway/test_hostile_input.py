@@ -150,9 +150,8 @@ async def test_a_cursor_from_elsewhere_shows_nothing_from_there(
     cursors = set()
     for one in (alpha, beta):
         for other in TENANTS:
-            page = await one.owner.api.get(
-                f"{address(other, alpha, org=one.org, team=one.team, brand=one.brand)}?limit=1"
-            )
+            own = {"org": one.org, "team": one.team, "brand": one.brand, "asset": one.asset}
+            page = await one.owner.api.get(f"{address(other, alpha, **own)}?limit=1")
             assert page.status == 200, str(page)
             cursors.add(page.json["next_cursor"])
     names = ("cursor", "after")

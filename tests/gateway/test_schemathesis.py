@@ -93,6 +93,7 @@ async def configuration(api: Api, tenant: Tenant) -> str:
         "path.brand": tenant.brand,
         "path.project": tenant.project,
         "path.asset": tenant.asset,
+        "path.version": "1",
         "path.team": tenant.team,
         "path.holder": tenant.team,
         "path.invitation": tenant.invitation,

@@ -40,6 +40,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "brand": tenant.brand,
         "project": tenant.project,
         "asset": tenant.asset,
+        "version": "1",
         "session": tenant.owner.tokens["session_id"],
         "command": "cmd_00000000000000000000000000",
         "team": tenant.team,

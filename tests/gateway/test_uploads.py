@@ -424,11 +424,15 @@ async def test_the_same_bytes_are_stored_once_and_go_with_the_last_asset(
     assert len(set(ids)) == 5
     assert len({each.json["sha256"] for each in made}) == 1
     await eventually(new, lambda found: len(found) == 1)
+    trash = f"/v1/orgs/{alpha.org}/trash"
     for id in ids[1:]:
         assert (await owner.delete(f"{assets}/{id}")).status == 204
+        assert (await owner.delete(f"{trash}/{id}")).status == 204
     left = (await owner.get(f"{assets}/{ids[0]}")).json
     assert (await owner.get(left["url"])).body == data
     assert (await owner.delete(f"{assets}/{ids[0]}")).status == 204
+    assert (await owner.get(left["url"])).body == data, "in the trash it is kept"
+    assert (await owner.delete(f"{trash}/{ids[0]}")).status == 204
     await eventually(new, lambda found: not found)
 
 

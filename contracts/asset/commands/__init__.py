@@ -20,11 +20,21 @@ from contracts.asset.commands.presigned import (
     UploadedPart,
 )
 from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
+from contracts.asset.commands.rights import TellRights
 from contracts.asset.commands.transforms import RenderTransform
+from contracts.asset.commands.trash import (
+    EmptyTrash,
+    PurgeAsset,
+    PurgeDue,
+    PurgeTrash,
+    RestoreAsset,
+)
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
+from contracts.asset.commands.versions import AddVersion, RemoveVersion, RestoreVersion
 
 __all__ = [
     "AbortUpload",
+    "AddVersion",
     "ChangeAssets",
     "ClearUpload",
     "CompleteUpload",
@@ -33,19 +43,27 @@ __all__ = [
     "DeleteFolder",
     "DetachProject",
     "EmptyFolder",
+    "EmptyTrash",
     "ExpireUpload",
     "PresignUpload",
     "ProcessAsset",
+    "PurgeAsset",
     "PurgeAssets",
+    "PurgeDue",
+    "PurgeTrash",
     "RegisterAsset",
+    "RemoveVersion",
     "RenameTag",
     "RenderTransform",
+    "RestoreAsset",
+    "RestoreVersion",
     "RetagAssets",
     "SweepBlob",
     "SweepParts",
     "SweepRenditions",
     "SweepStore",
     "SweepUpload",
+    "TellRights",
     "UpdateAsset",
     "UpdateFolder",
     "UploadedPart",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from contracts.asset.rights import Rights
 from contracts.asset.types import Tags
 from contracts.base import Command, IfRevision, absent
 from contracts.types import Id, Name
 
 
 class UpdateAsset(Command):
-    """Rename an asset, tag it, or move it to another project or folder (null: to none)."""
+    """Rename an asset, tag it, say its rights, or move it to another project or folder (null: to
+    none)."""
 
     wire = "asset.asset.update"
 
@@ -17,11 +21,12 @@ class UpdateAsset(Command):
     tags: Tags = absent()
     project_id: Id | None = None
     folder_id: Id | None = None
+    rights: Rights | None = Field(None, description="Replaced as a whole; null: none recorded.")
     if_revision: IfRevision = None
 
 
 class DeleteAsset(Command):
-    """Remove an asset; its bytes go when no other asset has them."""
+    """Put an asset into the trash; it is refused while something uses the asset."""
 
     wire = "asset.asset.delete"
 

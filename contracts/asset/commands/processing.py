@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.asset.types import VersionNumber
 from contracts.base import Command
 from contracts.types import Id
 
@@ -13,6 +14,7 @@ class ProcessAsset(Command):
     lane = "slow"
 
     asset: Id
+    version: VersionNumber = 1
 
 
 class SweepRenditions(Command):

@@ -18,6 +18,7 @@ from contracts.asset.errors.folders import (
     TooManyFolders,
 )
 from contracts.asset.errors.library import (
+    AssetInUse,
     AssetNotFound,
     BulkInvalid,
     FilterInvalid,
@@ -66,12 +67,21 @@ from contracts.asset.errors.uploads import (
     UploadsTooMany,
     UploadTooLarge,
 )
+from contracts.asset.errors.versions import (
+    VersionCurrent,
+    VersionKindDiffers,
+    VersionNotFound,
+    VersionNotReady,
+    VersionsExhausted,
+    VersionUnchanged,
+)
 
 __all__ = [
     "ArchiveBomb",
     "ArchiveCorrupt",
     "ArchiveTooLarge",
     "ArchiveUnsafe",
+    "AssetInUse",
     "AssetNotFound",
     "AssetNotReady",
     "BulkInvalid",
@@ -118,4 +128,10 @@ __all__ = [
     "UploadOffsetWrong",
     "UploadTooLarge",
     "UploadsTooMany",
+    "VersionCurrent",
+    "VersionKindDiffers",
+    "VersionNotFound",
+    "VersionNotReady",
+    "VersionUnchanged",
+    "VersionsExhausted",
 ]

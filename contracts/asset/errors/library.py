@@ -37,3 +37,10 @@ class TagUnchanged(DomainError):
     code = "asset.tag_unchanged"
     kind = ErrorKind.INVALID
     title = "The tag is this already"
+
+
+class AssetInUse(DomainError):
+    """Take it out of what the errors name, then delete it."""
+
+    code = "asset.in_use"
+    title = "The asset is in use"

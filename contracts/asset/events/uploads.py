@@ -23,7 +23,7 @@ class AssetUploaded(Event):
 
 
 class AssetReady(Event):
-    """An asset has its renditions."""
+    """An asset has its renditions, or those of a newer version."""
 
     wire = "asset.asset.ready"
     subject = "asset_id"
@@ -36,6 +36,7 @@ class AssetReady(Event):
     width: int | None = None
     height: int | None = None
     renditions: tuple[str, ...] = ()
+    version: int | None = None
 
 
 class AssetFailed(Event):

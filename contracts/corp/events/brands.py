@@ -77,3 +77,6 @@ class BrandKitUpdated(Event):
     subject = "brand_id"
 
     brand_id: Id
+    name: str | None = None
+    asset_ids: tuple[Id, ...] | None = None
+    """The assets that its fonts and logos are, each once; older events do not say."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from bus.documents import Aggregate
 from bus.unit_of_work import UnitOfWork, check_revision
 from contracts.asset.commands import CreateFolder, DeleteFolder, EmptyFolder, UpdateFolder
 from contracts.asset.errors import (
@@ -17,8 +19,10 @@ from contracts.asset.errors import (
 from contracts.asset.events import FolderCreated, FolderDeleted, FolderUpdated
 from contracts.asset.views import FolderView
 from contracts.errors import DomainError
-from handlers.asset.documents import Asset, Folder
-from handlers.asset.handlers.library import AT_ONCE, Removal, updated
+from handlers.asset.documents import IN_LIBRARY, Asset, Folder
+from handlers.asset.handlers.library import AT_ONCE, updated
+from handlers.asset.handlers.references import References
+from handlers.asset.handlers.trash import Trash
 from handlers.asset.queries import folder_view
 from handlers.asset.trees import DEPTH, levels_below, path_to
 from handlers.asset.words import folder_key
@@ -30,6 +34,7 @@ class Folders:
 
     limit: int
     """Folders an organization may have: nearly, as those made at the same time do not count."""
+    trash: Trash
 
     async def create_folder(self, command: CreateFolder, uow: UnitOfWork) -> FolderView:
         count = Folder.get_pymongo_collection().count_documents
@@ -52,6 +57,33 @@ class Folders:
             folder,
         )
         return folder_view(folder)
+
+    async def empty_folder(self, command: EmptyFolder, uow: UnitOfWork) -> None:
+        """Its folders first, each of which is then emptied itself; then its assets.
+
+        Nothing is added meanwhile: whoever puts something into a folder holds it.
+        """
+        wanted = {"organization_id": uow.org, "parent_id": command.folder_id}
+        folders = await Folder.find(wanted).limit(AT_ONCE).to_list()
+        for folder in folders:
+            _remove_folder(folder, uow)
+        within = {"organization_id": uow.org, "folder_id": command.folder_id}
+        assets = await Asset.find(within).limit(AT_ONCE).to_list()
+        references = References(uow)
+        for asset in assets:
+            asset.folder_id = None
+            if asset.trashed_at is not None:
+                uow.save(asset)
+                continue
+            try:
+                await self.trash.discard(asset, uow, references)
+            except DomainError:
+                # It may not be removed now: it stays, and is in no folder.
+                uow.save(asset)
+                uow.emit(updated(asset), asset)
+        await references.settle()
+        if folders or assets:
+            uow.send(command)
 
 
 async def update_folder(command: UpdateFolder, uow: UnitOfWork) -> FolderView:
@@ -78,36 +110,14 @@ async def delete_folder(command: DeleteFolder, uow: UnitOfWork) -> None:
     folder = await _folder(command.folder, uow)
     check_revision(folder, command.if_revision)
     if not command.recursive:
-        for holds, field in ((Folder, "parent_id"), (Asset, "folder_id")):
-            wanted = {"organization_id": uow.org, field: folder.id}
-            if await holds.find_one(wanted) is not None:
+        within: dict[type[Aggregate], dict[str, Any]] = {
+            Folder: {"parent_id": folder.id},
+            Asset: {"folder_id": folder.id, **IN_LIBRARY},
+        }
+        for holds, wanted in within.items():
+            if await holds.find_one({"organization_id": uow.org, **wanted}) is not None:
                 raise FolderNotEmpty()
     _remove_folder(folder, uow)
-
-
-async def empty_folder(command: EmptyFolder, uow: UnitOfWork) -> None:
-    """Its folders first, each of which is then emptied itself; then its assets.
-
-    Nothing is added meanwhile: whoever puts something into a folder holds it.
-    """
-    wanted = {"organization_id": uow.org, "parent_id": command.folder_id}
-    folders = await Folder.find(wanted).limit(AT_ONCE).to_list()
-    for folder in folders:
-        _remove_folder(folder, uow)
-    within = {"organization_id": uow.org, "folder_id": command.folder_id}
-    assets = await Asset.find(within).limit(AT_ONCE).to_list()
-    removal = Removal(uow)
-    for asset in assets:
-        asset.folder_id = None
-        try:
-            await removal.discard(asset)
-        except DomainError:
-            # It may not be removed now: it stays, and is in no folder.
-            uow.save(asset)
-            uow.emit(updated(asset), asset)
-    await removal.settle()
-    if folders or assets:
-        uow.send(command)
 
 
 async def _folder(folder: str, uow: UnitOfWork) -> Folder:

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from handlers.asset.documents import Asset, Media
+from handlers.asset.documents import Content, Media
 from handlers.asset.handlers.patience import patient
 from handlers.asset.rules import PIPELINE, blob_key
 from infra.inspection import FileRejected, Inspector, is_inspected
@@ -24,7 +24,7 @@ class Inspecting:
     inspector: Inspector
     most: int
 
-    async def look_into(self, asset: Asset) -> Media:
+    async def look_into(self, asset: Content) -> Media:
         """What an asset's bytes say, or why they are refused."""
         how = is_inspected(asset.media_type)
         if how is None:
@@ -52,7 +52,7 @@ class Inspecting:
                 error_detail="The stored bytes are gone.",
             )
 
-    async def _of(self, source: Path, asset: Asset) -> Media:
+    async def _of(self, source: Path, asset: Content) -> Media:
         facts = asdict(await self.inspector.inspect(source, asset.media_type))
         is_ad = facts.pop("html5") and asset.kind == "archive"
         return Media(pipeline=PIPELINE, kind="html5" if is_ad else None, **facts)

@@ -27,7 +27,7 @@ from contracts.asset.views import AssetView, PresignedUploadView
 from contracts.base import Command
 from contracts.errors import DomainError
 from contracts.types import now
-from handlers.asset.documents import Asset, Blob, PresignedUpload
+from handlers.asset.documents import IN_LIBRARY, Asset, Blob, PresignedUpload
 from handlers.asset.handlers.patience import patient
 from handlers.asset.handlers.registering import register_asset
 from handlers.asset.handlers.verifying import direct_of, verified
@@ -170,7 +170,7 @@ def _clearing(upload: PresignedUpload) -> ClearUpload:
 
 async def _made_before(upload: PresignedUpload) -> AssetView:
     asset = await Asset.find_one(
-        {"_id": upload.asset_id, "organization_id": upload.organization_id}
+        {"_id": upload.asset_id, "organization_id": upload.organization_id, **IN_LIBRARY}
     )
     if asset is None:
         raise AssetNotFound("It was an asset, which is gone.")

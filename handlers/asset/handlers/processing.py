@@ -8,9 +8,11 @@ from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import ProcessAsset, SweepBlob
 from contracts.asset.events import AssetFailed, AssetReady
 from contracts.errors import Retry
-from handlers.asset.documents import Asset, Blob, Media
+from handlers.asset.documents import Asset, AssetVersion, Blob, Content, Media
 from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.rendering import Rendering
+from handlers.asset.handlers.versions import Versions
+from handlers.asset.rules import version_id
 from infra.inspection import is_inspected
 
 _REMEMBERED = 32
@@ -22,30 +24,36 @@ class Processing:
 
     rendering: Rendering
     inspecting: Inspecting
+    versions: Versions
     lately: dict[tuple[str, str], Media] = field(default_factory=dict)
 
     async def process_asset(self, command: ProcessAsset, uow: UnitOfWork) -> None:
-        asset = await Asset.get(command.asset)
-        if asset is None or asset.status != "processing":
+        asset, content = await _loaded(command)
+        if content is None or content.status != "processing":
             return  # deleted meanwhile, or done before
-        blob = await Blob.get(asset.blob_id)
+        blob = await Blob.get(content.blob_id)
         if blob is None:
             raise Retry(0.5, "the bytes' document is not visible yet")
         pipeline = self.rendering.pipeline
         if blob.media is None or blob.media.pipeline != pipeline:
-            media = await self.look_into(asset)
+            media = await self.look_into(content)
             # Read anew: looking took a while, and only what is written now must be fresh.
-            source = asset
-            asset, blob = await Asset.get(command.asset), await Blob.get(blob.id)
+            source = content
+            (asset, content), blob = await _loaded(command), await Blob.get(blob.id)
             if blob is None:
                 # Swept while we looked: what we have stored since belongs to nobody.
                 uow.send(SweepBlob(organization_id=source.organization_id, blob_id=source.blob_id))
                 return
-            if asset is None:
+            if content is None or content.status != "processing":
                 return
             if blob.take(media):
                 uow.save(blob)
-        self.conclude(asset, blob.media or Media(pipeline=pipeline), uow)
+        found = blob.media or Media(pipeline=pipeline)
+        assert asset is not None
+        if isinstance(content, Asset):
+            self.conclude(content, found, uow)
+        else:
+            await self.versions.conclude(asset, content, found, uow)
 
     def conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
         """Stage that an asset is ready, or has failed."""
@@ -75,11 +83,12 @@ class Processing:
                 width=media.width,
                 height=media.height,
                 renditions=tuple(rendition.name for rendition in media.renditions),
+                version=asset.number,
             ),
             asset,
         )
 
-    async def look_into(self, asset: Asset) -> Media:
+    async def look_into(self, asset: Content) -> Media:
         """What an asset's bytes are, by its kind. Raises Retry when that cannot be told now.
 
         A handler that is run again, or for another asset of the same bytes, is told what was
@@ -98,3 +107,11 @@ class Processing:
             while len(self.lately) > _REMEMBERED:
                 del self.lately[next(iter(self.lately))]
         return media
+
+
+async def _loaded(command: ProcessAsset) -> tuple[Asset | None, Content | None]:
+    """The asset, and what holds the version: the asset itself while it shows it."""
+    asset = await Asset.get(command.asset)
+    if asset is None or asset.number == command.version:
+        return asset, asset
+    return asset, await AssetVersion.get(version_id(asset.id, command.version))

@@ -15,7 +15,7 @@ from contracts.asset.events import AssetUploaded
 from contracts.base import Command
 from contracts.errors import Retry
 from contracts.types import now
-from handlers.asset.documents import Asset, Blob
+from handlers.asset.documents import Asset, AssetVersion, Blob
 from handlers.asset.handlers.blobs import Blobs
 from handlers.asset.handlers.patience import patient
 from handlers.asset.handlers.processing import Processing
@@ -98,7 +98,14 @@ class Rebuilding:
         ).to_list(AT_ONCE)
         for asset in behind:
             self.processing.conclude(asset, blob.media, uow)
-        if behind:
+        # So that nobody restores a version to renditions that are gone.
+        versions = await AssetVersion.find(
+            {"blob_id": blob.id, "status": "ready", "media.pipeline": {"$ne": current}}
+        ).to_list(AT_ONCE)
+        for version in versions:
+            version.media = blob.media
+            uow.save(version)
+        if behind or versions:
             uow.send(command)
             return
         prefix = rendition_prefix(blob.organization_id, blob.id)

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from bus.unit_of_work import UnitOfWork
-from contracts.asset.commands import ProcessAsset, RegisterAsset, SweepBlob
+from contracts.asset.commands import ProcessAsset, RegisterAsset
 from contracts.asset.events import AssetReady, AssetUploaded
 from contracts.asset.views import AssetView
-from handlers.asset.documents import Asset, Blob, Media
+from handlers.asset.documents import Asset, Media
 from handlers.asset.handlers.holding import hold_folder
+from handlers.asset.handlers.references import References
 from handlers.asset.kinds import tells_more
 from handlers.asset.queries import asset_view
 from handlers.asset.rules import PIPELINE
 
 
 async def register_asset(command: RegisterAsset, uow: UnitOfWork) -> AssetView:
-    blob = await Blob.find_one({"organization_id": uow.org, "sha256": command.sha256})
-    if blob is None:
-        blob = Blob(
-            id=command.blob_id,
-            organization_id=uow.org,
-            sha256=command.sha256,
-            bytes=command.bytes,
-            media_type=command.media_type,
-        )
-        uow.add(blob)
-    else:
-        blob.references += 1
-        uow.save(blob)
-        if blob.id != command.blob_id:
-            uow.send(SweepBlob(organization_id=uow.org, blob_id=command.blob_id))
     await hold_folder(command.folder_id, uow)
+    references = References(uow)
+    blob = await references.take(command)
+    await references.settle()
     asset = Asset(
         id=uow.new_id("ast"),
         organization_id=uow.org,
@@ -43,6 +32,7 @@ async def register_asset(command: RegisterAsset, uow: UnitOfWork) -> AssetView:
         bytes=command.bytes,
         sha256=command.sha256,
         tags=list(command.tags),
+        shown_by=uow.message.actor,
     )
     uow.add(asset)
     uow.emit(

@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from contracts.errors import Retry
-from handlers.asset.documents import Asset, Media, StoredRendition
+from handlers.asset.documents import Content, Media, StoredRendition
 from handlers.asset.handlers.patience import patient
 from handlers.asset.rules import PIPELINE, blob_key, rendition_key
 from infra.images import ImagePipeline, ImageRejected, Rendered
@@ -21,7 +21,7 @@ from infra.object_store import ObjectNotFound, ObjectStore
 log = structlog.get_logger(__name__)
 
 Stage = Literal["fetch", "decode", "render", "store"]
-Tell = Callable[[Asset, Stage, int, int], Awaitable[None]]
+Tell = Callable[[Content, Stage, int, int], Awaitable[None]]
 """Told how far an asset is: the stage, and how much of it is done of how much there is.
 
 It may be told the same twice, and from the beginning again; what it raises is logged.
@@ -30,7 +30,7 @@ It may be told the same twice, and from the beginning again; what it raises is l
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
-async def tell_nobody(asset: Asset, stage: Stage, done: int, total: int) -> None:
+async def tell_nobody(asset: Content, stage: Stage, done: int, total: int) -> None:
     """Where nobody wants to know."""
 
 
@@ -47,7 +47,7 @@ class Rendering:
     pipeline: int = PIPELINE
     tell: Tell = field(default=tell_nobody)
 
-    async def look_into(self, asset: Asset) -> Media:
+    async def look_into(self, asset: Content) -> Media:
         """What was made of an asset's bytes, or why nothing can be. Raises Retry."""
         async with patient():
             with tempfile.TemporaryDirectory(prefix="grid8-") as folder:
@@ -64,7 +64,7 @@ class Rendering:
                         raise
                     raise Retry(30, "there is no room to render in") from error
 
-    async def _made(self, asset: Asset, source: Path, into: Path) -> Media:
+    async def _made(self, asset: Content, source: Path, into: Path) -> Media:
         await self._say(asset, "fetch", 0, 1)
         await self.store.fetch(blob_key(asset.organization_id, asset.blob_id), source)
         await self._say(asset, "fetch", 1, 1)
@@ -85,7 +85,7 @@ class Rendering:
             renditions=await self._stored(asset, rendered),
         )
 
-    async def _stored(self, asset: Asset, rendered: Rendered) -> list[StoredRendition]:
+    async def _stored(self, asset: Content, rendered: Rendered) -> list[StoredRendition]:
         stored: list[StoredRendition] = []
         total = len(rendered.renditions)
         for each in rendered.renditions:
@@ -108,7 +108,7 @@ class Rendering:
     def _failed(self, code: str, detail: str) -> Media:
         return Media(pipeline=self.pipeline, error_code=code, error_detail=detail)
 
-    async def _say(self, asset: Asset, stage: Stage, done: int, total: int) -> None:
+    async def _say(self, asset: Content, stage: Stage, done: int, total: int) -> None:
         try:
             await self.tell(asset, stage, done, total)
         except Exception as error:

@@ -21,7 +21,10 @@ from handlers.asset.queries.storage import (
 )
 from handlers.asset.queries.tags import list_tags
 from handlers.asset.queries.transforms import get_transform
-from handlers.asset.queries.views import asset_view, use_signer
+from handlers.asset.queries.trash import list_trash
+from handlers.asset.queries.usage import get_asset_rights, list_asset_usage
+from handlers.asset.queries.versions import get_version, list_versions
+from handlers.asset.queries.views import asset_view, former_view, shown_view, use_signer
 
 __all__ = [
     "AssetCursor",
@@ -33,16 +36,23 @@ __all__ = [
     "find_project_of_presigned",
     "find_projects_of_assets",
     "folder_view",
+    "former_view",
     "get_asset",
     "get_asset_count",
+    "get_asset_rights",
     "get_asset_status",
     "get_folder",
     "get_presigned",
     "get_stored_bytes",
     "get_transform",
+    "get_version",
+    "list_asset_usage",
     "list_assets",
     "list_folders",
     "list_stored_contents",
     "list_tags",
+    "list_trash",
+    "list_versions",
+    "shown_view",
     "use_signer",
 ]

@@ -10,7 +10,7 @@ from contracts.actor import Actor
 from contracts.asset.errors import AssetNotFound
 from contracts.asset.types import AssetStatus
 from contracts.asset.views import AssetView
-from handlers.asset.documents import Asset
+from handlers.asset.documents import IN_LIBRARY, Asset
 from handlers.asset.queries.search import SORTED_BY, AssetCursor, AssetFilter
 from handlers.asset.queries.views import asset_view
 from handlers.asset.trees import ids_below
@@ -26,7 +26,7 @@ async def list_assets(
     folders = None
     if sought.under is not None:
         folders = await ids_below(actor.tenant, sought.under)
-    wanted: dict[str, Any] = {"organization_id": actor.tenant}
+    wanted: dict[str, Any] = {"organization_id": actor.tenant, **IN_LIBRARY}
     if filters := sought.query(folders):
         wanted["$and"] = filters
     meaning = {"organization_id": actor.tenant, **sought.model_dump(exclude_defaults=True)}
@@ -35,7 +35,8 @@ async def list_assets(
 
 async def get_asset(actor: Actor, asset: str) -> AssetView:
     """One asset. Raises AssetNotFound, also for another organization's."""
-    found = await Asset.find_one({"_id": asset, "organization_id": actor.tenant})
+    wanted = {"_id": asset, "organization_id": actor.tenant, **IN_LIBRARY}
+    found = await Asset.find_one(wanted)
     if found is None:
         raise AssetNotFound()
     return asset_view(found)
@@ -44,7 +45,7 @@ async def get_asset(actor: Actor, asset: str) -> AssetView:
 async def get_asset_status(actor: Actor, asset: str) -> AssetStatus:
     """Where one asset stands. Raises AssetNotFound, also for another organization's."""
     found = await Asset.get_pymongo_collection().find_one(
-        {"_id": asset, "organization_id": actor.tenant}, {"status": 1}
+        {"_id": asset, "organization_id": actor.tenant, **IN_LIBRARY}, {"status": 1}
     )
     if found is None:
         raise AssetNotFound()
@@ -53,7 +54,7 @@ async def get_asset_status(actor: Actor, asset: str) -> AssetStatus:
 
 
 async def find_project_of_asset(actor: Actor, asset: str) -> str | None:
-    """The project an asset is in; None when it is in none, or is none."""
+    """The project an asset is in, also in the trash; None when it is in none, or is none."""
     found = await find_projects_of_assets(actor, [asset])
     return found.get(asset)
 
@@ -77,6 +78,11 @@ async def find_asset_with_tag(actor: Actor, tag: str, projects: Sequence[str]) -
 
 
 async def _any(actor: Actor, those: dict[str, Any], projects: Sequence[str]) -> str | None:
-    wanted = {"organization_id": actor.tenant, "project_id": {"$in": list(projects)}, **those}
+    wanted = {
+        "organization_id": actor.tenant,
+        **IN_LIBRARY,
+        "project_id": {"$in": list(projects)},
+        **those,
+    }
     found = await Asset.get_pymongo_collection().find_one(wanted, {"_id": 1})
     return None if found is None else str(found["_id"])

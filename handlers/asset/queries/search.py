@@ -10,11 +10,13 @@ from pydantic import Field, StringConstraints
 
 from bus.paging import Keyset
 from contracts.asset.errors import FilterInvalid
+from contracts.asset.rights import Moment
 from contracts.asset.types import AssetKind, AssetSort, AssetStatus, Orientation
 from contracts.base import Contract
 from contracts.errors import FieldError
-from contracts.types import Id, IdOrNone, IdOrRoot, Listed, Sha256, Tag, Time
+from contracts.types import Id, IdOrNone, IdOrRoot, Listed, Sha256, Tag, Time, now
 from handlers.asset.colors import FARTHEST, lab_of, near
+from handlers.asset.rights import RightsFilter, rights_wanted
 from handlers.asset.words import beginning, label, name_key, words_sought
 
 SORTED_BY = {"created_at": "_id", "updated_at": "updated_at", "name": "name_key", "bytes": "bytes"}
@@ -116,6 +118,10 @@ class AssetFilter(Contract):
     ] = None
     uploaded_by: Annotated[Id | None, Field(description="A user or an API key.")] = None
     sha256: Sha256 | None = None
+    rights: Annotated[RightsFilter | None, Field(description="Where its rights stand.")] = None
+    expires_before: Annotated[
+        Moment | None, Field(description="Its rights expire before this time.")
+    ] = None
 
     def query(self, folders: Sequence[str] | None) -> list[dict[str, Any]]:
         """What must hold of the stored asset; ``folders`` are those of ``under``.
@@ -141,6 +147,7 @@ class AssetFilter(Contract):
             found.append({"project_id": None if self.project_id == "none" else self.project_id})
         if self.folder_id is not None:
             found.append({"folder_id": None if self.folder_id == "root" else self.folder_id})
+        found += rights_wanted(self.rights, self.expires_before, now())
         if folders is not None:
             found.append({"folder_id": {"$in": list(folders)}})
         return found

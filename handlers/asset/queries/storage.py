@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.actor import Actor
-from handlers.asset.documents import Asset, Blob
+from handlers.asset.documents import IN_LIBRARY, Asset, Blob
 
 
 async def get_stored_bytes(actor: Actor) -> int:
@@ -23,8 +23,9 @@ async def get_stored_bytes(actor: Actor) -> int:
 
 
 async def get_asset_count(actor: Actor) -> int:
-    """How many assets an organization has."""
-    return await Asset.get_pymongo_collection().count_documents({"organization_id": actor.tenant})
+    """How many assets an organization has in its library."""
+    wanted = {"organization_id": actor.tenant, **IN_LIBRARY}
+    return await Asset.get_pymongo_collection().count_documents(wanted)
 
 
 async def list_stored_contents(actor: Actor, sha256: Sequence[str]) -> set[str]:

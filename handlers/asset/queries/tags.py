@@ -10,7 +10,7 @@ from bus.paging import Keyset, Place
 from contracts.actor import Actor
 from contracts.asset.views import TagPage, TagView
 from contracts.base import Contract
-from handlers.asset.documents import Asset
+from handlers.asset.documents import IN_LIBRARY, Asset
 from handlers.asset.words import LAST, label_key, tag_of
 
 
@@ -40,7 +40,13 @@ async def list_tags(actor: Actor, cursor: TagCursor, prefix: Prefix = None) -> T
     if place is not None:
         bounds["$gt"] = str(place.value)
     stages: list[dict[str, Any]] = [
-        {"$match": {"organization_id": actor.tenant, "labels": {"$elemMatch": bounds}}},
+        {
+            "$match": {
+                "organization_id": actor.tenant,
+                **IN_LIBRARY,
+                "labels": {"$elemMatch": bounds},
+            }
+        },
         {"$project": {"labels": 1}},
         {"$unwind": "$labels"},
         {"$match": {"labels": bounds}},

@@ -23,7 +23,7 @@ from contracts.asset.transforms import (
     TransformMode,
     TransformView,
 )
-from handlers.asset.documents import Asset
+from handlers.asset.documents import IN_LIBRARY, Asset
 from handlers.asset.queries.views import signer_in_use
 from handlers.asset.transforming import Asked, canonical
 
@@ -55,7 +55,7 @@ async def get_transform(
 
     Raises AssetNotFound, AssetNotReady, TransformImpossible and TransformInvalid.
     """
-    found = await Asset.find_one({"_id": asset, "organization_id": actor.tenant})
+    found = await Asset.find_one({"_id": asset, "organization_id": actor.tenant, **IN_LIBRARY})
     if found is None:
         raise AssetNotFound()
     if found.kind != "image" or found.status == "failed":

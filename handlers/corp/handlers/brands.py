@@ -75,7 +75,12 @@ async def update_brand_kit(command: UpdateBrandKit, uow: UnitOfWork) -> BrandKit
     check_kit(kit.colors, kit.fonts, kit.logos)
     brand.kit = kit
     uow.save(brand)
-    uow.emit(BrandKitUpdated(brand_id=brand.id), brand)
+    assets = [logo.asset_id for logo in kit.logos]
+    assets += [font.asset_id for font in kit.fonts if font.asset_id is not None]
+    uow.emit(
+        BrandKitUpdated(brand_id=brand.id, name=brand.name, asset_ids=tuple(dict.fromkeys(assets))),
+        brand,
+    )
     return brand_kit_view(brand)
 
 

@@ -15,7 +15,13 @@ from contracts import sealed
 from handlers.asset.handlers import Rebuilding, Uploads
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
-from handlers.asset.worker import REACTIONS, commands_of, library_commands, rebuilding_of
+from handlers.asset.worker import (
+    REACTIONS,
+    commands_of,
+    folder_commands,
+    library_commands,
+    rebuilding_of,
+)
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.images.pipeline import Progress
 from infra.object_store.local import LocalStore
@@ -72,8 +78,18 @@ class Library(Desk):
 
 
 @pytest.fixture
+def settings() -> LibrarySettings:
+    """Of the library; a module may have others."""
+    return LibrarySettings()
+
+
+@pytest.fixture
 async def library(
-    mongo_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mongo_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: LibrarySettings,
 ) -> AsyncIterator[Library]:
     monkeypatch.setattr(sealed, "_keys", [])
     sealed.use_keys([os.urandom(32)])
@@ -84,10 +100,17 @@ async def library(
     await store.start()
     redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
     uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
-    rebuilding = rebuilding_of(store, images, AssetSettings(), kept=0)  # type: ignore[arg-type]
+    rebuilding = rebuilding_of(
+        store,
+        images,  # type: ignore[arg-type]
+        AssetSettings(),
+        kept=0,
+        versions=settings.versions,
+    )
     table: dict[Any, Any] = {
         **commands_of(store, rebuilding, uploads),
-        **library_commands(LibrarySettings()),
+        **folder_commands(settings),
+        **library_commands(rebuilding.processing.versions, settings),
         **REACTIONS,
     }
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:

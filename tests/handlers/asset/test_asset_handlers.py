@@ -26,10 +26,17 @@ from handlers.asset.queries import (
 )
 from handlers.asset.rules import blob_key, rendition_key, taken_for
 from infra.breaker import DependencyUnavailable
+from infra.settings.assets import LibrarySettings
 from tests.handlers.asset.conftest import Library
 
 EDITOR = Actor(user="usr_eda", org="org_acme", role=Role.EDITOR)
 OTHER = Actor(user="usr_otto", org="org_other", role=Role.EDITOR)
+
+
+@pytest.fixture
+def settings() -> LibrarySettings:
+    """What is deleted goes at once; the trash has tests of its own."""
+    return LibrarySettings(trash_days=0)
 
 
 async def chunks(data: bytes) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from bus.handling import Policy
 from bus.logged import logged_event
 from bus.replay.lane import Again, ReplayHandling
 from bus.unit_of_work import inbox_key
-from contracts.asset.commands import DeleteAsset, SweepRenditions
+from contracts.asset.commands import DeleteAsset, PurgeAsset, SweepRenditions
 from contracts.asset.events import AssetUploaded
 from contracts.envelope import Envelope
 from handlers.asset.documents import Asset, Blob
@@ -213,6 +213,7 @@ async def test_an_asset_deleted_while_it_is_rendered_anew_leaves_nothing_behind(
     feeding = asyncio.create_task(feed(library, changed))
     await library.images.begun.wait()
     await library.do(DeleteAsset(asset=made["id"]), EDITOR)
+    await library.do(PurgeAsset(asset=made["id"]), EDITOR)
     await library.run_sent()
     library.images.gate.set()
     await feeding

@@ -1,0 +1,61 @@
+"""Who has which bytes: each version of an asset counts once, and the last one takes them along."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bus.unit_of_work import UnitOfWork
+from contracts.asset.commands import AddVersion, RegisterAsset, SweepBlob
+from handlers.asset.documents import Blob
+
+
+class References:
+    """What one unit of work changes in references. Each blob is written once, by ``settle``."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+        self._known: dict[str, Blob] = {}
+        self._changes: Counter[str] = Counter()
+
+    async def take(self, command: RegisterAsset | AddVersion) -> Blob:
+        """The blob for bytes that were stored: the one they have already, or a new one."""
+        uow = self._uow
+        blob = await Blob.find_one({"organization_id": uow.org, "sha256": command.sha256})
+        if blob is None:
+            blob = Blob(
+                id=command.blob_id,
+                organization_id=uow.org,
+                sha256=command.sha256,
+                bytes=command.bytes,
+                media_type=command.media_type,
+            )
+            uow.add(blob)
+            return blob
+        self._known[blob.id] = blob
+        self.share(blob.id)
+        if blob.id != command.blob_id:
+            uow.send(SweepBlob(organization_id=uow.org, blob_id=command.blob_id))
+        return blob
+
+    def share(self, blob: str) -> None:
+        """One more version has these bytes."""
+        self._changes[blob] += 1
+
+    def give_back(self, blob: str) -> None:
+        """One version less has these bytes."""
+        self._changes[blob] -= 1
+
+    async def settle(self) -> None:
+        """Stage the changes; bytes that nobody has any more are swept."""
+        uow = self._uow
+        for id, change in self._changes.items():
+            blob = self._known.get(id) or await Blob.get(id)
+            if change == 0 or blob is None:
+                continue
+            blob.references += change
+            if blob.references > 0:
+                uow.save(blob)
+            else:
+                uow.remove(blob)
+                uow.send(SweepBlob(organization_id=blob.organization_id, blob_id=blob.id))
+        self._changes.clear()
