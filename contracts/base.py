@@ -19,9 +19,12 @@ class Contract(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FromRequest:
-    """Marks a command's field that the gateway fills from the request, never from the body."""
+    """Marks a command's field that the gateway fills from the request, never from the body.
 
-    what: Literal["address", "agent", "if_match"]
+    What is ``gateway``, whoever carries out the route's command fills in by other knowledge.
+    """
+
+    what: Literal["address", "agent", "if_match", "gateway"]
 
 
 IfRevision = Annotated[

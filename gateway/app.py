@@ -65,7 +65,8 @@ CUT_TIMEOUT = 1.0
 
 EXPOSED = (
     "ETag, Location, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, "
-    f"Idempotent-Replayed, Preference-Applied, {tus.EXPOSED}"
+    "Idempotent-Replayed, Preference-Applied, Accept-Ranges, Content-Range, "
+    f"Content-Disposition, {tus.EXPOSED}"
 )
 
 
@@ -216,7 +217,7 @@ def _preflight(request: web.Request, origins: set[str]) -> web.Response | None:
             "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE",
             "Access-Control-Allow-Headers": (
                 "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-                f"Prefer, X-Request-Id, traceparent, Range, {tus.ACCEPTED}"
+                f"Prefer, X-Request-Id, traceparent, Range, If-Range, {tus.ACCEPTED}"
             ),
             "Access-Control-Max-Age": "600",
         },

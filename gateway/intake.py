@@ -101,6 +101,8 @@ def _unknown(error: DomainError, pointer: str) -> DomainError:
 
 
 def _from_request(request: web.Request, what: str) -> Any:
+    if what == "gateway":
+        return None
     if what == "address":
         return request["address"]
     if what == "agent":

@@ -14,7 +14,7 @@ from contracts.actor import Actor, PermissionMissing
 from contracts.base import Command
 from contracts.permissions import IN_BRANDS, Permission
 from gateway.table import Allow, Route
-from handlers.asset.queries import find_project_of_asset
+from handlers.asset.queries import find_project_of_asset, find_project_of_presigned
 from handlers.corp.queries import find_brand_of_project
 
 Find = Callable[[Actor, str], Awaitable[str | None]]
@@ -29,16 +29,23 @@ async def _brand_of_asset(actor: Actor, asset: str) -> str | None:
     return None if project is None else await find_brand_of_project(actor, project)
 
 
+async def _brand_of_presigned(actor: Actor, upload: str) -> str | None:
+    project = await find_project_of_presigned(actor, upload)
+    return None if project is None else await find_brand_of_project(actor, project)
+
+
 BRAND_OF: Mapping[str, Find] = {
     "brand": _itself,
     "project": find_brand_of_project,
     "asset": _brand_of_asset,
+    "presigned": _brand_of_presigned,
 }
 """Path parameter → the brand of what it names."""
 
 BRAND_OF_FIELD: Mapping[str, Find] = {
     "brand_id": _itself,
     "project_id": find_brand_of_project,
+    "upload_id": _brand_of_presigned,
 }
 """Field of a command, or parameter of an upload → the brand of what it names."""
 

@@ -17,7 +17,6 @@ from gateway.rates import Rates
 from gateway.senders import Senders
 from gateway.serving.pictures import Pictures
 from gateway.uploading.quota import Quota
-from gateway.uploading.quota_ledger import Ledger
 from gateway.uploading.resumable import Resumables
 from handlers.asset.queries import use_signer
 from handlers.auth.queries import use_uses
@@ -25,6 +24,7 @@ from handlers.domain import Context
 from handlers.runtime import DOMAINS, connected, init_documents
 from infra.api_keys import KeyUses
 from infra.object_store import ObjectStore, open_store
+from infra.quota_ledger import Ledger
 from infra.secrets import file_signer, fingerprint_key, open_sessions, sender_keys
 from infra.sessions import SessionStore
 from infra.settings import Settings

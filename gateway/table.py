@@ -64,6 +64,8 @@ class Route:
     silent: bool = False
     """Whether it is answered as soon as the command is durable, from the command's own fields:
     neither the answer nor the time it takes can tell what came of it."""
+    carry: Callable[..., Awaitable[web.Response]] | None = None
+    """Carries the command out, called as ``dispatch.carry_out`` is, which it calls in its turn."""
     placed: bool = False
     """Whether its function itself finds out which brand it is about, and uses scopes.act_in."""
     hurried: bool = True
@@ -150,6 +152,7 @@ def command(
     references: Mapping[str, Reference] | None = None,
     silent: bool = False,
     impersonable: bool | None = None,
+    carry: Callable[..., Awaitable[web.Response]] | None = None,
 ) -> Route:
     """A request that becomes a command. ``location`` is formatted with the answer's fields."""
     return Route(
@@ -167,6 +170,7 @@ def command(
         references=references or {},
         silent=silent,
         impersonable=impersonable,
+        carry=carry,
     )
 
 

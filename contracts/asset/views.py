@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -84,3 +84,29 @@ class UsageView(View):
     quota: int | None = Field(None, description="How many it may store; null is no limit.")
     assets: int = Field(description="How many assets there are.")
     uploads: int = Field(0, description="How many uploads are under way; their bytes are held.")
+
+
+class PresignedPartView(View):
+    """One part of a presigned upload, and where to PUT it."""
+
+    number: int
+    url: str
+    bytes: int
+
+
+class PresignedUploadView(View):
+    """An upload straight into the object store: PUT the bytes, then complete it.
+
+    Either ``url`` takes all of them, or each of ``parts`` its own, in any order.
+    """
+
+    upload_id: Id
+    status: Literal["open", "completed", "refused"] = "open"
+    expires_at: Instant
+    bytes: int
+    method: Literal["PUT"] = "PUT"
+    url: str | None = None
+    headers: dict[str, str] = Field({}, description="To be sent with each PUT, beside its length.")
+    parts: tuple[PresignedPartView, ...] = ()
+    part_bytes: int | None = Field(None, description="Bytes of each part; the last has the rest.")
+    asset_id: Id | None = None

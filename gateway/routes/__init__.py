@@ -10,6 +10,7 @@ from gateway.routes.assets import ASSETS
 from gateway.routes.brands import BRANDS
 from gateway.routes.files import FILES
 from gateway.routes.identity import IDENTITY
+from gateway.routes.presigned import PRESIGNED_UPLOADS
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
 from gateway.routes.uploads import UPLOADS
@@ -20,6 +21,7 @@ ROUTES: list[Route] = [
     *TENANCY,
     *BRANDS,
     *API_KEYS,
+    *PRESIGNED_UPLOADS,
     *UPLOADS,
     *ASSETS,
     *FILES,

@@ -23,8 +23,8 @@ from contracts.asset.views import UsageView
 from contracts.types import new_id
 from gateway.errors import DependencyDown
 from gateway.patience import patience
-from gateway.uploading.quota_ledger import Ending, Ledger
 from handlers.asset.queries import get_asset_count, get_stored_bytes, list_stored_contents
+from infra.quota_ledger import Ending, Ledger
 
 log = structlog.get_logger(__name__)
 

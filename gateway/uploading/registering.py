@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import unicodedata
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -26,7 +25,7 @@ from gateway.state import Gateway
 from gateway.uploading.quota import Reservation
 from gateway.uploading.receiving import Received, UploadParameters, discard
 from handlers.asset.queries import get_asset, get_asset_status
-from handlers.asset.rules import taken_for
+from handlers.asset.rules import clean_name, taken_for
 from handlers.corp.queries import get_open_project
 
 POLL = 0.1
@@ -107,16 +106,6 @@ def _took(response: web.Response, blob: str) -> bool:
         return "Idempotent-Replayed" not in response.headers
     assert isinstance(response.body, bytes)
     return response.status == 201 and blob in from_json(response.body)["url"]
-
-
-def clean_name(filename: str) -> str:
-    """A file's own name: without folders and control characters, 120 characters at most."""
-    name = unicodedata.normalize("NFC", filename.replace("\\", "/").rpartition("/")[2])
-    name = "".join(each for each in name if unicodedata.category(each)[0] != "C").strip()
-    stem, dot, extension = name.rpartition(".")
-    if dot and len(name) > 120 and len(extension) <= 10:
-        name = stem[: 119 - len(extension)] + dot + extension
-    return name[:120] or "untitled"
 
 
 async def when_ready(

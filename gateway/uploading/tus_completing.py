@@ -15,6 +15,7 @@ from gateway.dispatch import send
 from gateway.errors import CommandLost
 from gateway.idempotency import Answer
 from gateway.state import Gateway
+from gateway.uploading.metrics import measured_since
 from gateway.uploading.receiving import Received, UploadParameters
 from gateway.uploading.registering import REGISTER, command_for, place
 from gateway.uploading.resumable import Resumables, Upload
@@ -47,6 +48,15 @@ async def complete(
     sends the same one, which is carried out once. Raises what ``place`` does, what the worker
     refuses with, and DependencyDown; then everything stays, for another try.
     """
+    with measured_since("tus", upload.id) as ended:
+        finished = await _complete(request, gateway, actor, upload)
+        ended.bytes, ended.status = upload.offset, 202 if finished is None else 201
+    return finished
+
+
+async def _complete(
+    request: web.Request, gateway: Gateway, actor: Actor, upload: Upload
+) -> Finished | None:
     resumables = gateway.resumables
     acting = await place(actor, upload.note.project_id)
     if upload.note.registering is None:

@@ -9,8 +9,8 @@ from contracts.actor import Actor
 from gateway.errors import DependencyDown
 from gateway.state import Gateway
 from gateway.uploading.quota import Reservation
-from gateway.uploading.quota_ledger import KEPT
 from gateway.uploading.resumable import Upload
+from infra.quota_ledger import KEPT
 
 
 def _lease(gateway: Gateway) -> float:

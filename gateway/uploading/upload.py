@@ -8,12 +8,24 @@ from contracts.actor import Actor
 from contracts.asset.errors import UploadTooLarge
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
+from gateway.uploading.metrics import Measured, measured
 from gateway.uploading.receiving import CHUNK, UploadParameters, receive, receive_form
 from gateway.uploading.registering import place, register, when_ready
 
 
 async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """Upload a file: its raw bytes, or multipart/form-data with a part called file."""
+    form = request.content_type.startswith("multipart/")
+    with measured("form" if form else "raw") as upload:
+        response, given = await _upload(request, gateway, actor, upload, form=form)
+    if given.wait and response.status == 201:
+        return await when_ready(request, response, gateway, actor)
+    return response
+
+
+async def _upload(
+    request: web.Request, gateway: Gateway, actor: Actor, upload: Measured, *, form: bool
+) -> tuple[web.Response, UploadParameters]:
     given = UploadParameters(**parse_parameters(request, UploadParameters))
     limit = gateway.settings.assets.upload_limit
     if request.content_length is not None and request.content_length > limit + CHUNK:
@@ -24,7 +36,6 @@ async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> 
         nonlocal acting
         acting = await place(actor, project)
 
-    form = request.content_type.startswith("multipart/")
     if not form:
         await placed(given.project_id)
     # Of a form, the length tells only about how large its file is.
@@ -43,6 +54,5 @@ async def upload_asset(request: web.Request, gateway: Gateway, actor: Actor) -> 
                 filename=given.filename or "",
             )
         response = await register(request, gateway, acting, received, given, reservation)
-    if given.wait and response.status == 201:
-        return await when_ready(request, response, gateway, actor)
-    return response
+    upload.status, upload.bytes = response.status, received.written.bytes
+    return response, given

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -111,4 +113,29 @@ class Asset(Aggregate):
         ]
 
 
-DOCUMENTS: list[type[Aggregate]] = [Blob, Asset]
+class PresignedUpload(Aggregate):
+    """Bytes on their way straight into the object store; forgotten some time after it expires."""
+
+    organization_id: str
+    user_id: str
+    blob_id: str
+    multipart_id: str | None = None
+    part_bytes: int | None = None
+    bytes: int
+    filename: str
+    media_type: str = ""
+    sha256: str | None = None
+    project_id: str | None = None
+    tags: list[str] = []
+    expires_at: Instant
+    status: Literal["open", "completed", "refused"] = "open"
+    asset_id: str | None = None
+    refused_as: str = ""
+    refusal: str = ""
+
+    class Settings:
+        name = "presigned_uploads"
+        indexes = [IndexModel([("expires_at", ASCENDING)], name="expiry")]
+
+
+DOCUMENTS: list[type[Aggregate]] = [Blob, Asset, PresignedUpload]

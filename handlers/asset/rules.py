@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from contracts.asset.transforms import MadeFormat, Transform
 from contracts.asset.types import AssetKind
 
@@ -15,6 +17,43 @@ TRANSFORMS = 1
 def blob_key(organization: str, blob: str) -> str:
     """The object-store key of an original."""
     return f"orgs/{organization}/blobs/{blob}"
+
+
+ORGANIZATIONS = "orgs/"
+"""What the keys of all organizations begin with."""
+
+
+def stored_as(key: str) -> str | None:
+    """The id of the blob or presigned upload that an object is of; None for any other object."""
+    parts = key.split("/")
+    return parts[3] if len(parts) == 4 and parts[2] in ("blobs", "incoming") else None
+
+
+def past(key: str) -> str:
+    """What comes after all keys in the folder of an organization that a key is in."""
+    # The character after the slash: no key of another folder lies between.
+    return "/".join(key.split("/")[:3]) + "0"
+
+
+def incoming_key(organization: str, upload: str) -> str:
+    """Where a presigned upload in one piece lies until it is verified.
+
+    Its URL can be used again as long as it is good, so the bytes do not stay here.
+    """
+    return f"orgs/{organization}/incoming/{upload}"
+
+
+def presigned_grace(expire: float) -> float:
+    """Seconds that a presigned upload may be completed after its URLs have expired."""
+    return expire / 24
+
+
+def part_sizes(total: int, part_bytes: int | None) -> list[int]:
+    """Bytes of each part of a presigned upload, in order; of one piece when it has no parts."""
+    if part_bytes is None:
+        return [total]
+    whole, rest = divmod(total, part_bytes)
+    return [part_bytes] * whole + ([rest] if rest else [])
 
 
 def rendition_prefix(organization: str, blob: str) -> str:
@@ -64,3 +103,13 @@ def taken_for(found: AssetKind, declared: str, filename: str) -> AssetKind:
         (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".tif", ".tiff", ".svg")
     )
     return "image" if found == "other" and promises else found
+
+
+def clean_name(filename: str) -> str:
+    """A file's own name: without folders and control characters, 120 characters at most."""
+    name = unicodedata.normalize("NFC", filename.replace("\\", "/").rpartition("/")[2])
+    name = "".join(each for each in name if unicodedata.category(each)[0] != "C").strip()
+    stem, dot, extension = name.rpartition(".")
+    if dot and len(name) > 120 and len(extension) <= 10:
+        name = stem[: 119 - len(extension)] + dot + extension
+    return name[:120] or "untitled"

@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
+from redis.asyncio import Redis
+
+from bus.documents import INBOX_DAYS
 from bus.handling import Handler
+from bus.progress import Progress
 from contracts.asset.commands import (
+    AbortUpload,
+    ClearUpload,
+    CompleteUpload,
     DeleteAsset,
     DetachProject,
+    ExpireUpload,
+    PresignUpload,
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
     RenderTransform,
     SweepBlob,
+    SweepParts,
     SweepRenditions,
+    SweepStore,
     SweepUpload,
     UpdateAsset,
 )
@@ -24,22 +36,27 @@ from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
+from handlers.asset.documents import Asset
 from handlers.asset.handlers import (
     Blobs,
     Inspecting,
+    Leftovers,
+    Presigned,
     Processing,
     Rebuilding,
     Rendering,
     Transforms,
     Uploads,
 )
+from handlers.asset.handlers.rendering import Stage, Tell, tell_nobody
 from handlers.asset.queries import use_signer
-from handlers.asset.rules import PIPELINE
+from handlers.asset.rules import PIPELINE, presigned_grace
 from handlers.clocks import Clock
 from handlers.domain import Context, Domain
 from infra.images import ImagePipeline
 from infra.inspection import Inspector
 from infra.object_store import ObjectStore, open_store
+from infra.quota_ledger import Ledger
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
@@ -57,10 +74,18 @@ REBUILDS: dict[type[Event], Callable[..., Any]] = {
 
 
 def rebuilding_of(
-    store: ObjectStore, images: ImagePipeline, settings: AssetSettings, *, kept: float
+    store: ObjectStore,
+    images: ImagePipeline,
+    settings: AssetSettings,
+    *,
+    kept: float,
+    tell: Tell = tell_nobody,
 ) -> Rebuilding:
-    """What looks into assets, and does so again; ``kept`` where no setting says."""
-    rendering = Rendering(store, images, settings.pipeline or PIPELINE)
+    """What looks into assets, and does so again; ``kept`` where no setting says.
+
+    ``tell`` is told how far each picture is.
+    """
+    rendering = Rendering(store, images, settings.pipeline or PIPELINE, tell)
     inspecting = Inspecting(store, Inspector(settings), settings.inspect_bytes)
     if settings.replaced_kept is not None:
         kept = settings.replaced_kept
@@ -86,6 +111,22 @@ def commands_of(
     }
 
 
+def presigned_commands(presigned: Presigned) -> dict[type[Command], Handler]:
+    """Those of uploads straight into the store."""
+    return {
+        PresignUpload: presigned.presign_upload,
+        CompleteUpload: presigned.complete_upload,
+        AbortUpload: presigned.abort_upload,
+        ExpireUpload: presigned.expire_upload,
+        ClearUpload: presigned.clear_upload,
+    }
+
+
+def leftover_commands(leftovers: Leftovers) -> dict[type[Command], Handler]:
+    """Those that tidy the store up."""
+    return {SweepStore: leftovers.sweep_store, SweepParts: leftovers.sweep_parts}
+
+
 def picture_commands(transforms: Transforms) -> dict[type[Command], Handler]:
     """Command → handler, of pictures that somebody waits for."""
     return {RenderTransform: transforms.render_transform}
@@ -104,33 +145,71 @@ def picture_pipeline(settings: Settings) -> ImagePipeline:
     )
 
 
+def teller(redis: Redis) -> Tell:
+    """Tells an asset's channel how far looking into it is."""
+
+    async def tell(asset: Asset, stage: Stage, done: int, total: int) -> None:
+        progress = Progress(
+            redis,
+            work="asset.processing",
+            subject=asset.id,
+            org=asset.organization_id,
+            channel=f"asset:{asset.id}",
+        )
+        await progress.tell(stage, done, total)
+
+    return tell
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
     settings = context.settings
     store = open_store(settings.store, context.breakers, free_disk=settings.assets.free_disk)
+    expire, most = settings.uploads.expire, settings.uploads.open
+    presigned = Presigned(
+        store,
+        Ledger(context.redis) if settings.uploads.quota else None,
+        grace=presigned_grace(expire),
+        forbidden=tuple(settings.assets.forbidden),
+    )
+    leftovers = Leftovers(
+        store,
+        context.redis,
+        orphaned=timedelta(seconds=max(settings.uploads.orphan_age, expire + INBOX_DAYS * 86400)),
+        abandoned=timedelta(seconds=expire, days=1),
+    )
     images, pictures = ImagePipeline(settings.assets), picture_pipeline(settings)
     notes = RenderNotes(context.redis, pause=settings.files.transform_pause)
     transforms = Transforms(store, pictures, notes, kept=settings.files.transforms_kept)
-    expire, most = settings.uploads.expire, settings.uploads.open
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     # What a URL may be good for: see FileSigner.url.
-    rebuilding = rebuilding_of(store, images, settings.assets, kept=2 * settings.store.url_ttl)
+    kept = 2 * settings.store.url_ttl
+    tell = teller(context.redis)
+    rebuilding = rebuilding_of(store, images, settings.assets, kept=kept, tell=tell)
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
         yield Domain(
             "asset",
-            commands={**commands_of(store, rebuilding, uploads), **picture_commands(transforms)},
+            commands={
+                **presigned_commands(presigned),
+                **leftover_commands(leftovers),
+                **commands_of(store, rebuilding, uploads),
+                **picture_commands(transforms),
+            },
             reactions=REACTIONS,
             rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
             checks={"object_store": store.check},
             clocks=(
+                Clock("asset.presigned", min(60.0, expire / 4), presigned.due),
+                Clock("asset.leftovers", settings.uploads.sweep_every, leftovers.due),
                 Clock("asset.uploads", min(300.0, expire / 4), uploads.due),
                 Clock("asset.renditions", max(1.0, min(60.0, rebuilding.kept)), rebuilding.due),
             ),
         )
     finally:
+        await transforms.close()
         await asyncio.gather(images.close(), pictures.close())
         await store.close()

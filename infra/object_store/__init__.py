@@ -12,6 +12,7 @@ from infra.object_store.base import (
     StoreFull,
     Written,
 )
+from infra.object_store.direct import DirectUploads, Multipart, Part, Target
 from infra.object_store.local import LocalStore
 from infra.object_store.staging import Appending, Staged, Staging, StagingBusy
 from infra.settings import StoreSettings
@@ -30,14 +31,18 @@ def open_store(settings: StoreSettings, breakers: Breakers, *, free_disk: int = 
 __all__ = [
     "READ_BYTES",
     "Appending",
+    "DirectUploads",
+    "Multipart",
     "ObjectNotFound",
     "ObjectStat",
     "ObjectStore",
     "ObjectTooLarge",
+    "Part",
     "Staged",
     "Staging",
     "StagingBusy",
     "StoreFull",
+    "Target",
     "Written",
     "open_store",
 ]

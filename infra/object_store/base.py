@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from infra.object_store.direct import DirectUploads
 from infra.object_store.staging import Staging
 
 READ_BYTES = 256 * 1024
@@ -104,8 +105,11 @@ class ObjectStore(Protocol):
         """Remove keys; missing ones are fine."""
         ...
 
-    def list(self, prefix: str) -> AsyncIterator[ObjectStat]:
-        """Every object whose key starts with ``prefix``, in the order of keys."""
+    def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectStat]:
+        """Every object whose key starts with ``prefix``, in the order of keys.
+
+        Those that come after ``after``, which need be no key.
+        """
         ...
 
     async def check(self) -> None:
@@ -114,6 +118,10 @@ class ObjectStore(Protocol):
 
     def local_path(self, key: str) -> Path | None:
         """Where the object's bytes lie on this machine, whether or not it exists; or None."""
+        ...
+
+    def direct(self) -> DirectUploads | None:
+        """Uploads by presigned URLs, where the store can have them."""
         ...
 
     def staging(self) -> Staging:

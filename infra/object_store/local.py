@@ -122,8 +122,8 @@ class LocalStore:
     async def delete(self, keys: Sequence[str]) -> None:
         await asyncio.to_thread(self._delete, [self._target(key) for key in keys])
 
-    async def list(self, prefix: str) -> AsyncIterator[ObjectStat]:
-        found = self._walk(checked_prefix(prefix))
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectStat]:
+        found = self._walk(checked_prefix(prefix), after)
         while page := await asyncio.to_thread(lambda: list(itertools.islice(found, 1000))):
             for stat in page:
                 yield stat
@@ -133,6 +133,9 @@ class LocalStore:
 
     def local_path(self, key: str) -> Path | None:
         return self._target(key)
+
+    def direct(self) -> None:
+        return None
 
     def staging(self) -> LocalStaging:
         return LocalStaging(self._folder, self._target, self._require_room, self._folders)
@@ -182,9 +185,11 @@ class LocalStore:
                     folder.rmdir()
                     folder = folder.parent
 
-    def _walk(self, prefix: str) -> Iterator[ObjectStat]:
+    def _walk(self, prefix: str, after: str) -> Iterator[ObjectStat]:
         *folders, _ = prefix.split("/")
         top = self._folder.joinpath(*(folder + FOLDER_MARK for folder in folders))
-        for key, entry in walk_files(top, "".join(f"{folder}/" for folder in folders), prefix):
+        for key, entry in walk_files(
+            top, "".join(f"{folder}/" for folder in folders), prefix, after
+        ):
             with suppress(FileNotFoundError):
                 yield file_stat(key, entry.stat(follow_symlinks=False))

@@ -168,8 +168,13 @@ def file_stat(key: str, stat: os.stat_result) -> ObjectStat:
     return ObjectStat(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC), None)
 
 
-def walk_files(folder: Path, at: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Keys and entries below ``folder``, whose keys start with ``at``, in the order of keys."""
+def walk_files(
+    folder: Path, at: str, prefix: str, after: str = ""
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Keys and entries below ``folder``, whose keys start with ``at``, in the order of keys.
+
+    Only those that start with ``prefix`` and come after ``after``.
+    """
 
     def order(entry: os.DirEntry[str]) -> str:
         return entry.name[:-1] + "/" if entry.name.endswith(FOLDER_MARK) else entry.name
@@ -182,7 +187,9 @@ def walk_files(folder: Path, at: str, prefix: str) -> Iterator[tuple[str, os.Dir
     for entry in entries:
         key = at + order(entry)
         if key.endswith("/"):
-            if key.startswith(prefix) or prefix.startswith(key):
-                yield from walk_files(Path(entry.path), key, prefix)
-        elif key.startswith(prefix):
+            # What lies in a folder comes after its name, and before whatever comes after that.
+            ahead = key > after or after.startswith(key)
+            if ahead and (key.startswith(prefix) or prefix.startswith(key)):
+                yield from walk_files(Path(entry.path), key, prefix, after)
+        elif key.startswith(prefix) and key > after:
             yield key, entry

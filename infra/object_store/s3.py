@@ -25,6 +25,7 @@ from infra.object_store.base import (
 )
 from infra.object_store.local_files import in_thread, read_chunks
 from infra.object_store.s3_calls import Calls
+from infra.object_store.s3_direct import S3Direct
 from infra.object_store.s3_upload import Upload
 from infra.object_store.staged_s3 import S3Staging
 from infra.settings import StoreSettings
@@ -42,8 +43,17 @@ class S3Store:
         self._breakers = breakers
         self._stack = AsyncExitStack()
         self._calls: Calls | None = None
+        self._direct: S3Direct | None = None
+        self._signing = asyncio.Lock()
+        self._signer: Any = None
 
     async def start(self) -> None:
+        self._calls = Calls(
+            await self._client(self._settings.endpoint_url), self._settings, self._breakers
+        )
+        self._direct = S3Direct(self._calls, self._signing_client, self._settings)
+
+    async def _client(self, endpoint_url: str | None) -> Any:
         settings = self._settings
         config = AioConfig(
             # Ours know the breaker and add jitter; botocore's would multiply with them.
@@ -51,22 +61,32 @@ class S3Store:
             connect_timeout=min(10.0, settings.timeout),
             read_timeout=settings.timeout,
             max_pool_connections=64,
+            # Presigned URLs are signed as long ago in some regions unless this is said.
+            signature_version="s3v4",
             # Other makes of S3 refuse the checksums that Amazon takes by default.
-            request_checksum_calculation="when_required" if settings.endpoint_url else None,
+            request_checksum_calculation="when_required" if endpoint_url else None,
             response_checksum_validation="when_required",
         )
         access, secret = settings.access_key, settings.secret_key
-        client = await self._stack.enter_async_context(
+        return await self._stack.enter_async_context(
             aioboto3.Session().client(
                 "s3",
                 region_name=settings.region,
-                endpoint_url=settings.endpoint_url,
+                endpoint_url=endpoint_url,
                 aws_access_key_id=access.get_secret_value() if access else None,
                 aws_secret_access_key=secret.get_secret_value() if secret else None,
                 config=config,
             )
         )
-        self._calls = Calls(client, settings, self._breakers)
+
+    async def _signing_client(self) -> Any:
+        async with self._signing:
+            if self._signer is None:
+                settings = self._settings
+                self._signer = await self._client(
+                    settings.public_endpoint_url or settings.endpoint_url
+                )
+            return self._signer
 
     async def close(self) -> None:
         if self._calls is not None:
@@ -76,7 +96,9 @@ class S3Store:
     async def write(
         self, key: str, chunks: AsyncIterator[bytes], *, media_type: str, limit: int
     ) -> Written:
-        upload = Upload(self._started, checked_key(key), media_type)
+        upload = Upload(
+            self._started, checked_key(key), media_type, at_once=self._settings.parts_at_once
+        )
         part_bytes = max(self._settings.part_bytes, -(-limit // _PARTS))
         digest = hashlib.sha256()
         total = 0
@@ -153,8 +175,10 @@ class S3Store:
         for at in range(0, len(keys), _DELETE_KEYS):
             await self._started.delete(keys[at : at + _DELETE_KEYS])
 
-    async def list(self, prefix: str) -> AsyncIterator[ObjectStat]:
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectStat]:
         more: dict[str, Any] = {"Prefix": checked_prefix(prefix)}
+        if after:
+            more["StartAfter"] = after
         while True:
             page = await self._started.call("list_objects_v2", **more)
             for found in page.get("Contents", []):
@@ -173,6 +197,11 @@ class S3Store:
     def local_path(self, key: str) -> Path | None:
         checked_key(key)
         return None
+
+    def direct(self) -> S3Direct:
+        if self._direct is None:
+            raise RuntimeError("the store is not started")
+        return self._direct
 
     def staging(self) -> S3Staging:
         return S3Staging(lambda: self._started, self._settings)

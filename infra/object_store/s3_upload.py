@@ -1,4 +1,4 @@
-"""One object on its way into S3: a single put, or parts of which two travel at a time."""
+"""One object on its way into S3: a single put, or parts of which some travel at a time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from botocore.exceptions import ClientError
 
 from infra.object_store.s3_calls import Calls
 
-_IN_FLIGHT = 2
-
 
 class Upload:
-    """Takes parts of equal size, then the rest. Holds at most two parts beside the caller's."""
+    """Takes parts of equal size, then the rest. Holds ``at_once`` parts, beside the caller's."""
 
-    def __init__(self, calls: Calls, key: str, media_type: str) -> None:
+    def __init__(self, calls: Calls, key: str, media_type: str, *, at_once: int) -> None:
         self._calls = calls
         self._key = key
         self._media_type = media_type
+        self._at_once = at_once
         self._upload_id: str | None = None
         self._sent: list[asyncio.Task[dict[str, Any]]] = []
         self._flying: set[asyncio.Task[dict[str, Any]]] = set()
         self._bytes = 0
 
     async def add(self, part: bytes) -> None:
-        """Send one part; returns once fewer than two are under way."""
+        """Send one part; returns once another may travel."""
         if self._upload_id is None:
             made = await self._calls.call(
                 "create_multipart_upload",
@@ -39,7 +38,7 @@ class Upload:
         task = asyncio.ensure_future(self._send(len(self._sent) + 1, part))
         self._sent.append(task)
         self._flying.add(task)
-        while len(self._flying) >= _IN_FLIGHT:
+        while len(self._flying) >= self._at_once:
             await self._land(asyncio.FIRST_COMPLETED)
 
     async def complete(self, rest: bytes) -> None:

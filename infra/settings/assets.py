@@ -89,6 +89,16 @@ class UploadsSettings(Concern):
     quota: int = Field(
         100 * GIB, ge=0, description="Bytes an organization may store; 0 is no limit."
     )
+    sweep_every: int = Field(
+        6 * 3600,
+        ge=60,
+        description="Seconds between walks through the store for what killed processes left there.",
+    )
+    orphan_age: int = Field(
+        10 * 86400,
+        ge=3600,
+        description="Seconds after which stored bytes that nobody registered are removed; never sooner than expire and 8 days.",
+    )
 
 
 class FilesSettings(Concern):

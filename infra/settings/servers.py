@@ -55,6 +55,10 @@ class StoreSettings(Concern):
     folder: Path = Field(Path(".grid8/objects"), description="Folder of the local store.")
     bucket: str = Field("grid8", min_length=3, description="S3 bucket; it must exist.")
     endpoint_url: str | None = Field(None, description="S3 endpoint when it is not Amazon's.")
+    public_endpoint_url: str | None = Field(
+        None,
+        description="S3 endpoint as clients reach it, for presigned uploads; default the other.",
+    )
     region: str = Field("us-east-1", description="S3 region.")
     access_key: SecretStr | None = Field(
         None, description="S3 access key; the usual AWS chain when empty."
@@ -68,6 +72,12 @@ class StoreSettings(Concern):
         8 * MIB,
         ge=5 * MIB,
         description="Bytes of one multipart part (S3: at least 5 MiB, at most 10,000 parts).",
+    )
+    parts_at_once: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Parts of one upload that travel at a time; it holds one more in memory.",
     )
     attempts: int = Field(
         4, ge=1, le=10, description="Tries of one S3 call, with exponential backoff and jitter."

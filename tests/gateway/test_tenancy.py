@@ -47,6 +47,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "invitation": tenant.invitation,
         "upload": tenant.upload,
         "key_id": NOBODY,
+        "presigned": NOBODY,
     }
     if missing:
         ids = {name: id if name == "org" else NOBODY for name, id in ids.items()}

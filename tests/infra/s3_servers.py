@@ -37,6 +37,7 @@ class FlakyS3:
         self.drop = 0
         self.lose_answers = 0
         self.cut_bodies = 0
+        self.cut_writes = 0
         self.only: str | None = None
         self._upstream = upstream
 
@@ -56,8 +57,12 @@ class FlakyS3:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         operation = _operation(request)
         self.seen[operation] += 1
-        body = await request.read()
         spoiled = self.only in (None, operation)
+        if spoiled and self.cut_writes:
+            self.cut_writes -= 1
+            await request.content.readany()
+            return _hang_up(request)
+        body = await request.read()
         if spoiled and self.refuse:
             self.refuse -= 1
             status, text = self.refuse_with

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from infra.embedded.running import RunningStack
 from scripts.demo.client import Client
@@ -29,6 +30,7 @@ async def uploaded(client: Client, org: str, name: str, data: bytes) -> Any:
     return await client.call("Upload", "POST", path, data=data)
 
 
+@pytest.mark.slow
 async def test_a_replay_after_an_upgrade_makes_every_rendition_anew(tmp_path: Path) -> None:
     picture = quarters(400, 300).write_to_buffer(".png")
     async with aiohttp.ClientSession() as http:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from contracts.asset.commands.leftovers import SweepParts, SweepStore
 from contracts.asset.commands.library import DeleteAsset, DetachProject, PurgeAssets, UpdateAsset
+from contracts.asset.commands.presigned import (
+    AbortUpload,
+    ClearUpload,
+    CompleteUpload,
+    ExpireUpload,
+    PresignUpload,
+    UploadedPart,
+)
 from contracts.asset.commands.processing import ProcessAsset, SweepRenditions
 from contracts.asset.commands.transforms import RenderTransform
 from contracts.asset.commands.uploads import RegisterAsset, SweepBlob, SweepUpload
 
 __all__ = [
+    "AbortUpload",
+    "ClearUpload",
+    "CompleteUpload",
     "DeleteAsset",
     "DetachProject",
+    "ExpireUpload",
+    "PresignUpload",
     "ProcessAsset",
     "PurgeAssets",
     "RegisterAsset",
     "RenderTransform",
     "SweepBlob",
+    "SweepParts",
     "SweepRenditions",
+    "SweepStore",
     "SweepUpload",
     "UpdateAsset",
+    "UploadedPart",
 ]

@@ -10,6 +10,12 @@ from contracts.asset.errors.files import (
     RangeOutside,
 )
 from contracts.asset.errors.library import AssetNotFound
+from contracts.asset.errors.presigned import (
+    PresignedIncomplete,
+    PresignedMismatch,
+    PresignedNotFound,
+    PresignUnavailable,
+)
 from contracts.asset.errors.processing import (
     ArchiveBomb,
     ArchiveCorrupt,
@@ -65,6 +71,10 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "InspectionTimeout",
+    "PresignUnavailable",
+    "PresignedIncomplete",
+    "PresignedMismatch",
+    "PresignedNotFound",
     "QuotaExceeded",
     "RangeOutside",
     "StorageFull",

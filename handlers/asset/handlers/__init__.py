@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
 from handlers.asset.handlers.inspecting import Inspecting
+from handlers.asset.handlers.leftovers import Leftovers
 from handlers.asset.handlers.library import (
     delete_asset,
     detach_project,
     purge_assets,
     update_asset,
 )
+from handlers.asset.handlers.presigned import Presigned
 from handlers.asset.handlers.processing import Processing
 from handlers.asset.handlers.rebuilding import Rebuilding
 from handlers.asset.handlers.registering import register_asset
@@ -20,6 +22,8 @@ from handlers.asset.handlers.uploads import Uploads
 __all__ = [
     "Blobs",
     "Inspecting",
+    "Leftovers",
+    "Presigned",
     "Processing",
     "Rebuilding",
     "Rendering",

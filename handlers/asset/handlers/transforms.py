@@ -50,6 +50,13 @@ class Transforms:
             return FileNotFound()
         return made
 
+    async def close(self) -> None:
+        """End what is being rendered: whoever comes next for it begins anew."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
     async def _has_bytes(self, command: RenderTransform) -> bool:
         wanted = {"_id": command.blob_id, "organization_id": command.organization_id}
         return await Blob.find(wanted).exists()

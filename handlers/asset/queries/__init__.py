@@ -8,6 +8,7 @@ from handlers.asset.queries.assets import (
     get_asset_status,
     list_assets,
 )
+from handlers.asset.queries.presigned import find_project_of_presigned, get_presigned
 from handlers.asset.queries.storage import (
     get_asset_count,
     get_stored_bytes,
@@ -19,9 +20,11 @@ from handlers.asset.queries.views import asset_view, use_signer
 __all__ = [
     "asset_view",
     "find_project_of_asset",
+    "find_project_of_presigned",
     "get_asset",
     "get_asset_count",
     "get_asset_status",
+    "get_presigned",
     "get_stored_bytes",
     "get_transform",
     "list_assets",

@@ -357,6 +357,20 @@ async def test_a_rendering_outlives_who_asked_for_it(studio: Studio) -> None:
     assert len(studio.pictures.rendered) == 1
 
 
+@LOCAL
+async def test_a_worker_that_stops_leaves_the_picture_to_the_next(studio: Studio) -> None:
+    blob = await studio.original()
+    studio.pictures.gate.clear()
+    asked = asyncio.create_task(studio.do(ask(blob)))
+    await asyncio.wait_for(studio.pictures.begun.wait(), 15)
+    asked.cancel()
+    await asyncio.wait([asked])
+    await studio.transforms.close()
+    studio.pictures.gate.set()
+    assert (await studio.second().do(ask(blob)))["format"] == "webp"
+    assert len(studio.pictures.rendered) == 2
+
+
 def test_a_transform_says_its_region_in_numbers() -> None:
     transform = Transform(mode="crop", width=1, height=1, region="1,2,30,40")
     assert transform.box == (1, 2, 30, 40)
