@@ -204,7 +204,7 @@ async def override_upload(request: web.Request, gateway: Gateway, actor: Actor) 
         check_version(request)
         shown = await get_upload(request, gateway, actor)
         headers = {each: shown.headers[each] for each in shown.headers if each != "Content-Type"}
-        return web.Response(status=200, headers=headers)
+        return web.Response(status=204, headers=headers)
     org, id = _names(request)
     if await gateway.resumables.find_finished(org, id) is None:
         await gateway.resumables.find(org, id)
