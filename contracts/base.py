@@ -21,10 +21,12 @@ class Contract(BaseModel):
 class FromRequest:
     """Marks a command's field that the gateway fills from the request, never from the body.
 
-    What is ``gateway``, whoever carries out the route's command fills in by other knowledge.
+    ``parameter`` is a query parameter of the field's name, ``barred`` what of the command's
+    ``ids`` the actor may not change. What is ``gateway``, whoever carries out the route's
+    command fills in by other knowledge.
     """
 
-    what: Literal["address", "agent", "if_match", "gateway"]
+    what: Literal["address", "agent", "if_match", "parameter", "barred", "gateway"]
 
 
 IfRevision = Annotated[

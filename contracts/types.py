@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
@@ -87,6 +94,21 @@ def rfc3339(instant: datetime) -> str:
     return f"{instant.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def _time_text(value: object) -> object:
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 time with its offset")
+    return value
+
+
+def _items(value: object) -> object:
+    return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+
+
 def _printable(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in text):
@@ -107,10 +129,16 @@ def _visible(text: str) -> str:
     return text
 
 
-Id = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]{2,12}_[A-Za-z0-9_-]{1,64}$", max_length=80)
-]
+_ID = "[a-z0-9]{2,12}_[A-Za-z0-9_-]{1,64}"
+Id = Annotated[str, StringConstraints(pattern=rf"^{_ID}$", max_length=80)]
+IdOrNone = Annotated[str, StringConstraints(pattern=rf"^(none|{_ID})$", max_length=80)]
+IdOrRoot = Annotated[str, StringConstraints(pattern=rf"^(root|{_ID})$", max_length=80)]
+"""Filters by what a thing is in, which may be nothing."""
 Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Time = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+"""A time in a query parameter: only as RFC 3339 has it, where pydantic takes numbers too."""
+Listed = BeforeValidator(_items)
+"""Makes a query parameter of several values of a list separated by commas."""
 # Measured before it is normalised: sorting combining marks takes the square of their number.
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_printable)]
 Name = Annotated[

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import (
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -23,16 +21,14 @@ from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope
 from contracts.permissions import Role
-from contracts.types import TYPE_PATTERN, Instant
+from contracts.types import TYPE_PATTERN, Instant, Time
 from gateway.dispatch import respond
-from gateway.feed import rfc3339
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
 
 _LATEST = 2**63 - 1
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Time = Annotated[AwareDatetime, BeforeValidator(rfc3339)]
 
 
 class AuditEntryView(View):

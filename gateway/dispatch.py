@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 from bus.accepted import Waiting
 from bus.deadlines import Within
 from bus.middleware import current_traceparent
-from bus.paging import Cursor
 from bus.publisher import added, stream_of
 from bus.replies import Outcome
 from contracts.actor import Actor
@@ -34,7 +33,7 @@ from gateway.idempotency import Answer, Claim
 from gateway.intake import command_of
 from gateway.limits import parse_parameters, read_body
 from gateway.patience import patience
-from gateway.scopes import act_in_body, act_in_path, depends_on_brand
+from gateway.scopes import act_in_body, act_in_path, depends_on_brand, judge_reach
 from gateway.state import Gateway
 from gateway.table import Route, has_secrets
 from infra.problems import MEDIA_TYPE, STATUS, challenge, problem_body
@@ -59,12 +58,15 @@ async def dispatch(request: web.Request, route: Route, gateway: Gateway) -> web.
         return await _answer_query(request, route, actor)
     if route.kind == "command":
         body = await read_body(request, gateway.settings.gateway.body_limit)
-        parse_parameters(request, None)
-        command = await command_of(request, route, actor, body)
-        if in_a_brand:
-            with patience():
+        parameters = parse_parameters(request, route.parameters)
+        command = await command_of(request, route, actor, body, parameters)
+        with patience():
+            if in_a_brand:
                 acting = await act_in_body(route, actor, acting, command)
-        print_of_request = (request.method, request.path, body)
+            command = await judge_reach(route, actor, command)
+        print_of_request: tuple[str | bytes, ...] = (request.method, request.path, body)
+        if request.query_string:
+            print_of_request += (request.query_string,)
         carry = route.carry or carry_out
         return await carry(request, route, gateway, acting, command, print_of_request)
     assert route.function is not None
@@ -79,9 +81,9 @@ async def _answer_query(request: web.Request, route: Route, actor: Actor | None)
     assert route.function is not None
     assert route.parameters is not None
     given = parse_parameters(request, route.parameters)
-    if "limit" in route.parameters.model_fields:
-        given["cursor"] = Cursor(
-            limit=given.pop("limit"), cursor=given.pop("cursor"), sort=given.pop("sort")
+    for name, model in route.grouped.items():
+        given[name] = model.model_construct(
+            **{field: given.pop(field) for field in model.model_fields}
         )
     path = {name: request.match_info[name] for name in route.in_path if name != "org"}
     with patience():

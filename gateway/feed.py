@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import (
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -22,15 +19,10 @@ from bus.feed.push import read_pushed
 from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope
-from contracts.types import TYPE_PATTERN
+from contracts.types import TYPE_PATTERN, Time
 from contracts.visibility import HIDDEN, public_json
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
-
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
-
 
 CloudEvent: Any = create_model(
     "CloudEvent",
@@ -49,13 +41,6 @@ class EventFeed(View):
 
     items: tuple[CloudEvent, ...]
     next_cursor: str = Field(description="Give it back as `after`; a feed has no end.")
-
-
-def rfc3339(value: object) -> object:
-    """The value, if it is the text of an RFC 3339 time. Raises ValueError."""
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-        raise ValueError("must be an RFC 3339 time with its offset")
-    return value
 
 
 class FeedParameters(BaseModel):
@@ -84,7 +69,7 @@ class FeedParameters(BaseModel):
         Field(min_length=1, max_length=200, description="What the events are about."),
     ] = None
     since: Annotated[
-        Annotated[AwareDatetime, BeforeValidator(rfc3339)] | None,
+        Time | None,
         Field(description="Nothing that was logged before this time."),
     ] = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -27,7 +27,11 @@ _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 async def command_of(
-    request: web.Request, route: Route, actor: Actor | None, body: bytes
+    request: web.Request,
+    route: Route,
+    actor: Actor | None,
+    body: bytes,
+    parameters: Mapping[str, Any],
 ) -> Command:
     """The command a request asks for. Raises DomainError for whatever is wrong with it."""
     contract = route.contract
@@ -41,7 +45,7 @@ async def command_of(
         raise ValidationFailed("Name at least one field to change.")
     fields = {name: request.match_info[name] for name in route.in_path if name != "org"}
     for name, what in route.injected.items():
-        value = _from_request(request, what)
+        value = parameters.get(name) if what == "parameter" else _from_request(request, what)
         if value is not None:
             fields[name] = value
     # What was sent is validated as it came, unless something is added to it.
@@ -101,8 +105,8 @@ def _unknown(error: DomainError, pointer: str) -> DomainError:
 
 
 def _from_request(request: web.Request, what: str) -> Any:
-    if what == "gateway":
-        return None
+    if what in ("barred", "gateway"):
+        return None  # said once the command is known
     if what == "address":
         return request["address"]
     if what == "agent":

@@ -11,10 +11,9 @@ from pydantic.json_schema import models_json_schema
 
 from contracts.permissions import GRANTS, PLATFORM_GRANTS, Permission, PlatformPermission
 from gateway.admission import LIMIT_HEADERS
+from gateway.parameters import TEMPLATE, parameters_shown
 from gateway.table import Access, Route, has_secrets, is_page
 from infra.problems import MEDIA_TYPE, Problem
-
-TEMPLATE = "#/components/schemas/{model}"
 
 _STATUS_TEXT = {
     "200": "Done",
@@ -107,7 +106,11 @@ def _operation(
         "operationId": route.operation,
         "summary": route.summary,
         "tags": [_tag(route.path)],
-        "parameters": [*_path_parameters(route), *_headers(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route),
+            *_headers(route),
+            *parameters_shown(route.parameters),
+        ],
         "responses": _responses(route, references),
         "security": [] if route.allow is Access.PUBLIC else [{"bearer": []}],
     }
@@ -178,37 +181,6 @@ def _headers(route: Route) -> list[dict[str, Any]]:
 
 def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": description, "schema": schema}
-
-
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
-    if route.parameters is None:
-        return []
-    schema = route.parameters.model_json_schema(ref_template=TEMPLATE)
-    local = schema.get("$defs", {})
-    required = set(schema.get("required", []))
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in required,
-            **({"description": found["description"]} if "description" in found else {}),
-            "schema": _plain(found, local),
-        }
-        for name, found in schema.get("properties", {}).items()
-    ]
-
-
-def _plain(schema: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema without references and null: an absent parameter is simply absent."""
-    shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    if "$ref" in shown:
-        shown = dict(local[shown["$ref"].rpartition("/")[2]])
-    if "anyOf" in shown:
-        options = [option for option in shown.pop("anyOf") if option.get("type") != "null"]
-        if shown.get("default", 0) is None:
-            shown.pop("default")
-        shown.update(_plain(options[0], local))
-    return {key: value for key, value in shown.items() if key not in ("title", "description")}
 
 
 def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:

@@ -13,13 +13,16 @@ SHOWN = 50
 
 
 def invalid(error: ValidationError, *, prefix: str = "/") -> ValidationFailed:
-    """What pydantic found, as fields with pointers; never with the values given."""
+    """What pydantic found, as fields with pointers; never with the values given.
+
+    Without a prefix they are query parameters, and have no pointers into them.
+    """
     found = error.errors(include_url=False)
     # A list is called too short also because of the items that were wrong, and are said to be.
     below = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
     errors = [
         FieldError(
-            pointer=prefix + "/".join(pointer(part) for part in each["loc"]),
+            pointer=prefix + "/".join(map(pointer, each["loc"][: None if prefix else 1])),
             code=each["type"],
             detail=words_of(each),
         )

@@ -2,7 +2,8 @@
 
 A route that names a brand, a project or an asset, in its path or in what is sent, is about a
 brand: derived from the names, so that no route can leave it out. Whatever belongs to no brand
-is the organization's, and so is what does not exist: nobody learns whether it does.
+is the organization's, and so is what does not exist: nobody learns whether it does. A command
+about many assets says so with ``needs``, one that finds its assets itself with ``reaches``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ from contracts.actor import Actor, PermissionMissing
 from contracts.base import Command
 from contracts.permissions import IN_BRANDS, Permission
 from gateway.table import Allow, Route
-from handlers.asset.queries import find_project_of_asset, find_project_of_presigned
-from handlers.corp.queries import find_brand_of_project
+from handlers.asset.queries import (
+    find_project_of_asset,
+    find_project_of_presigned,
+    find_projects_of_assets,
+)
+from handlers.corp.queries import (
+    find_brand_of_project,
+    find_brands_of_projects,
+    find_projects_of_brands,
+)
 
 Find = Callable[[Actor, str], Awaitable[str | None]]
 
@@ -108,13 +117,45 @@ async def act_in_body(
     """
     if actor is None or not depends_on_brand(route, actor):
         return acting
+    stays = in_path(route) is not None or route.needs is not None
     for field in in_fields(route):
-        if in_path(route) is not None and field not in command.model_fields_set:
+        if stays and field not in command.model_fields_set:
             continue  # it stays where it is
         found = await act_in(actor, route.allow, field, getattr(command, field))
         if in_path(route) is None:
             acting = found
     return acting
+
+
+async def judge_reach(route: Route, actor: Actor | None, command: Command) -> Command:
+    """The command, with those of the assets it names that the actor may not change.
+
+    Raises PermissionMissing where a command that names none would change such.
+    """
+    if actor is None or (route.needs is None and route.reaches is None):
+        return command
+    permission = route.needs(command) if route.needs is not None else route.allow
+    assert isinstance(permission, Permission)
+    if not differs_in_brands(actor, permission):
+        actor.require(permission)
+        return command
+    if route.needs is not None:
+        projects = await find_projects_of_assets(actor, getattr(command, "ids"))  # noqa: B009
+        brands = await find_brands_of_projects(actor, [each for each in projects.values() if each])
+        barred = [
+            asset
+            for asset, project in projects.items()
+            if not actor.in_brand(brands.get(project or "")).may(permission)
+        ]
+        return command.model_copy(update={"barred": tuple(barred)})
+    assert route.reaches is not None
+    closed = [brand for brand in actor.brand_roles if not actor.in_brand(brand).may(permission)]
+    within = await find_projects_of_brands(actor, closed)
+    if within and await route.reaches(actor, command, within):
+        raise PermissionMissing(
+            f"This needs the permission {permission.value} in the brand of each asset it changes."
+        )
+    return command
 
 
 async def act_in(actor: Actor, allow: Allow, field: str, value: str | None) -> Actor:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import inspect
 import re
-import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, cached_property
 from typing import Any, Literal, get_args, get_origin
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel
 
-from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.base import Command, FromRequest, View
 from contracts.permissions import BY_PEOPLE_ALONE, Permission, PlatformPermission
 from contracts.sealed import Sealed
+from gateway.parameters import grouped, parameters_of_command, parameters_of_query
 
 
 class Access(Enum):
@@ -34,6 +33,8 @@ class Access(Enum):
 Allow = Permission | PlatformPermission | Access
 Present = Callable[[Actor, Any], Awaitable[View]]
 Reference = Callable[[Actor, str], Awaitable[Any]]
+Reaches = Callable[[Actor, Any, Sequence[str]], Awaitable[str | None]]
+"""Finds an asset of some projects that a command would change, though it does not name it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,14 @@ class Route:
     function: Callable[..., Awaitable[Any]] | None = None
     parameters: type[BaseModel] | None = None
     """The query parameters, as a model that refuses unknown ones."""
+    grouped: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    """Parameters of a query that are models, whose fields are the query parameters."""
     location: str | None = None
     present: Present | None = None
     references: Mapping[str, Reference] = field(default_factory=dict)
+    needs: Callable[[Any], Permission] | None = None
+    """The permission that a command about many assets, its ``ids``, needs for each of them."""
+    reaches: Reaches | None = None
     media: Mapping[str, Any] = field(default_factory=dict)
     """Request media types of a custom route, as OpenAPI shows them."""
     produces: str = "application/json"
@@ -150,6 +156,8 @@ def command(
     location: str | None = None,
     present: Present | None = None,
     references: Mapping[str, Reference] | None = None,
+    needs: Callable[[Any], Permission] | None = None,
+    reaches: Reaches | None = None,
     silent: bool = False,
     impersonable: bool | None = None,
     carry: Callable[..., Awaitable[web.Response]] | None = None,
@@ -168,6 +176,9 @@ def command(
         location=location,
         present=present,
         references=references or {},
+        parameters=parameters_of_command(contract),
+        needs=needs,
+        reaches=reaches,
         silent=silent,
         impersonable=impersonable,
         carry=carry,
@@ -194,7 +205,8 @@ def query(
         answers=answers,
         status=200,
         function=function,
-        parameters=_parameters(function, set(re.findall(r"{(\w+)", path))),
+        parameters=parameters_of_query(function, set(re.findall(r"{(\w+)", path))),
+        grouped=grouped(function),
         revised=revised,
         refusals=refusals,
     )
@@ -258,31 +270,6 @@ def _holds_secret(annotation: Any) -> bool:
 def is_page(view: type[BaseModel] | None) -> bool:
     """Whether an answer is one page of a list."""
     return view is not None and "next_cursor" in view.model_fields
-
-
-def _parameters(
-    function: Callable[..., Awaitable[Any]], in_path: set[str]
-) -> type[BaseModel] | None:
-    hints = typing.get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
-    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-        if name in in_path:
-            continue
-        if hints[name] is Cursor:
-            fields.update(
-                {
-                    key: (typing.get_type_hints(Cursor, include_extras=True)[key], info)
-                    for key, info in Cursor.model_fields.items()
-                }
-            )
-            continue
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[name] = (hints[name], default)
-    return create_model(
-        f"{function.__name__}_parameters",
-        __config__=ConfigDict(extra="forbid", hide_input_in_errors=True),
-        **fields,
-    )
 
 
 def _summary(thing: Any) -> str:

@@ -41,6 +41,7 @@ class Note(BaseModel):
     filename: str
     declared: str
     project_id: Id | None
+    folder_id: Id | None = None
     tags: str
     """Separated by commas."""
     command: str

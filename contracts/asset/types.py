@@ -17,3 +17,9 @@ def _once_each(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Tags = Annotated[tuple[Tag, ...], AfterValidator(_once_each), Field(max_length=50)]
+
+AssetSort = Literal[
+    "created_at", "-created_at", "updated_at", "-updated_at", "name", "-name", "bytes", "-bytes"
+]
+Orientation = Literal["landscape", "portrait", "square"]
+BulkOperation = Literal["tag", "untag", "move", "delete"]

@@ -68,10 +68,13 @@ class AssetView(View):
     entries: int | None = Field(None, description="Files and folders in a ZIP.")
     unpacked_bytes: int | None = Field(None, description="Bytes a ZIP unpacks to.")
     project_id: Id | None = None
+    folder_id: Id | None = Field(None, description="null: in no folder.")
     tags: tuple[str, ...] = ()
     rights: dict[str, Any] | None = Field(None, description="Usage rights, when recorded.")
     versions: int = Field(1, ge=1, description="How many versions there are.")
     created_at: Instant
+    updated_at: Instant | None = None
+    created_by: Id | None = Field(None, description="A user or an API key, where known.")
     revision: Revision
 
 
@@ -84,6 +87,55 @@ class UsageView(View):
     quota: int | None = Field(None, description="How many it may store; null is no limit.")
     assets: int = Field(description="How many assets there are.")
     uploads: int = Field(0, description="How many uploads are under way; their bytes are held.")
+
+
+class FolderView(View):
+    """A folder of the library."""
+
+    id: Id
+    name: str
+    parent_id: Id | None = Field(description="null: it lies at the top.")
+    created_at: Instant
+    revision: Revision
+
+
+class TagView(View):
+    """A tag, and how many assets have it."""
+
+    tag: str
+    assets: int = Field(ge=1)
+
+
+class TagPage(View):
+    """One page of tags, by name."""
+
+    items: tuple[TagView, ...]
+    next_cursor: str | None = Field(description="null on the last page.")
+
+
+class RetagView(View):
+    """A tag that is being replaced, asset by asset."""
+
+    tag: str
+    to: str
+    assets: int = Field(ge=0, description="How many had it when that began.")
+
+
+class BulkResultView(View):
+    """What became of one asset."""
+
+    id: Id
+    status: Literal["done", "failed"]
+    code: str | None = Field(None, description="Why it failed, as in a problem.")
+    detail: str | None = None
+
+
+class BulkView(View):
+    """What became of each asset, in the order they were named."""
+
+    results: tuple[BulkResultView, ...]
+    done: int
+    failed: int
 
 
 class PresignedPartView(View):

@@ -53,6 +53,7 @@ UPLOADS: list[Route] = [
                     "properties": {
                         "file": {"type": "string", "format": "binary", "minLength": 1},
                         "project_id": {"type": "string"},
+                        "folder_id": {"type": "string"},
                         "tags": {"type": "string", "description": "Separated by commas."},
                     },
                 }
@@ -80,7 +81,7 @@ UPLOADS: list[Route] = [
             "Upload-Metadata": {
                 "type": "string",
                 "description": (
-                    "filename, filetype, project_id and tags (separated by commas), each as "
+                    "filename, filetype, project_id, folder_id and tags (separated by commas), each as "
                     "`key <Base64>`, separated by commas."
                 ),
             },

@@ -40,12 +40,13 @@ FIELD_LIMIT = 8 * 1024
 
 
 class UploadParameters(BaseModel):
-    """Query parameters of an upload; the first three may be form fields instead."""
+    """Query parameters of an upload; the first four may be form fields instead."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     filename: Annotated[str | None, Field(max_length=1024, description="Name of the asset.")] = None
     project_id: Annotated[Id | None, Field(description="Project to put it in.")] = None
+    folder_id: Annotated[Id | None, Field(description="Folder to put it in.")] = None
     tags: Annotated[
         str | None, Field(max_length=4000, description="Tags, separated by commas.")
     ] = None
@@ -125,14 +126,14 @@ async def receive_form(
     gateway: Gateway,
     actor: Actor,
     given: UploadParameters,
-    place: Callable[[str | None], Awaitable[None]],
+    place: Callable[[UploadParameters], Awaitable[None]],
     reservation: Reservation,
 ) -> tuple[Received, UploadParameters]:
-    """Store the file of a form, once ``place`` takes its project; what else it says of it.
+    """Store the file of a form, once ``place`` takes its project and folder; what else it says of it.
 
-    The project may be said after the file too: ``place`` then hears of it last.
+    They may be said after the file too: ``place`` then hears of it last.
     """
-    placed: str | None = None
+    placed = given
     received: Received | None = None
     fields: dict[str, str] = {}
     try:
@@ -146,7 +147,7 @@ async def receive_form(
                 raise UploadMalformed("A part of the form is itself multipart.")
             name = part.name or ""
             if name == "file" and received is None:
-                placed = _merged(given, fields).project_id
+                placed = _merged(given, fields)
                 await place(placed)
                 received = await receive(
                     reservation.counted(_part_chunks(part)),
@@ -155,7 +156,7 @@ async def receive_form(
                     declared=part.headers.get("Content-Type", ""),
                     filename=given.filename or part.filename or "",
                 )
-            elif name in ("filename", "project_id", "tags") and part.filename is None:
+            elif name in ("filename", "project_id", "folder_id", "tags") and part.filename is None:
                 fields[name] = await _field(part, name, fields.get(name))
             else:
                 raise ValidationFailed(
@@ -185,8 +186,8 @@ async def receive_form(
         )
     try:
         merged = _merged(given, fields)
-        if merged.project_id != placed:
-            await place(merged.project_id)
+        if (merged.project_id, merged.folder_id) != (placed.project_id, placed.folder_id):
+            await place(merged)
     except BaseException:
         await discard(received, gateway, actor)
         raise

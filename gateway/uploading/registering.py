@@ -24,7 +24,7 @@ from gateway.scopes import act_in
 from gateway.state import Gateway
 from gateway.uploading.quota import Reservation
 from gateway.uploading.receiving import Received, UploadParameters, discard
-from handlers.asset.queries import get_asset, get_asset_status
+from handlers.asset.queries import get_asset, get_asset_status, get_folder
 from handlers.asset.rules import clean_name, taken_for
 from handlers.corp.queries import get_open_project
 
@@ -38,14 +38,14 @@ REGISTER = table.command(
     allow=Permission.ASSET_WRITE,
     answers=AssetView,
     location="/v1/orgs/{org}/assets/{id}",
-    references={"project_id": get_open_project},
+    references={"project_id": get_open_project, "folder_id": get_folder},
 )
 
 
-async def place(actor: Actor, project: str | None) -> Actor:
+async def place(actor: Actor, project: str | None, folder: str | None = None) -> Actor:
     """The actor in the brand of the project, once it may take the upload; before a byte is kept."""
     with patience():
-        await check_references(REGISTER, actor, {"project_id": project})
+        await check_references(REGISTER, actor, {"project_id": project, "folder_id": folder})
         return await act_in(actor, REGISTER.allow, "project_id", project)
 
 
@@ -94,6 +94,7 @@ def command_for(received: Received, given: UploadParameters) -> RegisterAsset:
             bytes=received.written.bytes,
             sha256=received.written.sha256,
             project_id=given.project_id,
+            folder_id=given.folder_id,
             tags=tuple(tags),
         )
     except ValidationError as error:

@@ -67,13 +67,14 @@ async def create_upload(request: web.Request, gateway: Gateway, actor: Actor) ->
         check_media_type(request)
     if length is not None and (request.content_length or 0) > length:
         raise too_large(length, length)
-    acting = await place(actor, given.project_id)
+    acting = await place(actor, given.project_id, given.folder_id)
     note = Note(
         length=length,
         metadata=metadata.raw,
         filename=given.filename or "",
         declared=declared,
         project_id=given.project_id,
+        folder_id=given.folder_id,
         tags=given.tags or "",
         command=gateway.senders.new_id(actor.user, "asset"),
     )
@@ -270,6 +271,7 @@ def _given(metadata: Metadata) -> tuple[UploadParameters, str]:
     named = {
         "filename": metadata.text("filename", "name"),
         "project_id": metadata.text("project_id") or None,
+        "folder_id": metadata.text("folder_id") or None,
         "tags": metadata.text("tags"),
     }
     try:

@@ -35,7 +35,7 @@ def check_draft(note: Note) -> None:
 def _command(note: Note, blob: str, written: Written, found: Sniffed) -> RegisterAsset:
     return command_for(
         Received(blob, written, found, note.declared, note.filename),
-        UploadParameters(project_id=note.project_id, tags=note.tags),
+        UploadParameters(project_id=note.project_id, folder_id=note.folder_id, tags=note.tags),
     )
 
 
@@ -58,7 +58,7 @@ async def _complete(
     request: web.Request, gateway: Gateway, actor: Actor, upload: Upload
 ) -> Finished | None:
     resumables = gateway.resumables
-    acting = await place(actor, upload.note.project_id)
+    acting = await place(actor, upload.note.project_id, upload.note.folder_id)
     if upload.note.registering is None:
         try:
             upload = await _assembled(resumables, upload, gateway.settings.assets.forbidden)

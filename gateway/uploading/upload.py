@@ -32,12 +32,12 @@ async def _upload(
         raise UploadTooLarge(f"At most {limit} bytes are taken.")
     acting = actor
 
-    async def placed(project: str | None) -> None:
+    async def placed(where: UploadParameters) -> None:
         nonlocal acting
-        acting = await place(actor, project)
+        acting = await place(actor, where.project_id, where.folder_id)
 
     if not form:
-        await placed(given.project_id)
+        await placed(given)
     # Of a form, the length tells only about how large its file is.
     size = None if form else request.content_length
     async with gateway.quota.reserved(actor, size) as reservation:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from bus.documents import Aggregate
-from contracts.asset.types import AssetKind, AssetStatus
+from contracts.asset.types import AssetKind, AssetStatus, Orientation
 from contracts.types import Instant, now
+from handlers.asset.colors import Lab, cell_of, lab_of
+from handlers.asset.words import folder_key, label, name_key, words_of
 
 
 class StoredRendition(BaseModel):
@@ -87,11 +89,29 @@ class Blob(Aggregate):
         ]
 
 
+_FOUND_BY: dict[str, tuple[str, ...]] = {
+    "by_name": ("name_key", "_id"),
+    "by_bytes": ("bytes", "_id"),
+    "by_change": ("updated_at", "_id"),
+    "by_creation": ("created_at",),
+    "by_word": ("words",),
+    "by_label": ("labels",),
+    "by_kind": ("kind", "_id"),
+    "by_color": ("color_cell", "_id"),
+    "by_creator": ("created_by", "_id"),
+    "in_folder": ("folder_id", "_id"),
+    "in_folder_by_name": ("folder_id", "name_key", "_id"),
+}
+"""Indexes of an organization's assets: what the library is sorted and filtered by."""
+
+
 class Asset(Aggregate):
     """A file in an organization's library."""
 
     organization_id: str
     project_id: str | None = None
+    folder_id: str | None = None
+    created_by: str | None = None
     blob_id: str
     name: str
     kind: AssetKind
@@ -102,14 +122,81 @@ class Asset(Aggregate):
     status: AssetStatus = "processing"
     media: Media | None = None
 
+    # Stored with the rest whoever changes it, so that what is found by is never out of date.
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def name_key(self) -> str:
+        return name_key(self.name)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def words(self) -> list[str]:
+        return words_of([self.name, *self.tags])
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def labels(self) -> list[str]:
+        return [label(tag) for tag in self.tags]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def lab(self) -> Lab | None:
+        color = self.media.dominant_color if self.media is not None else None
+        return None if color is None else lab_of(color)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def color_cell(self) -> int | None:
+        return None if self.lab is None else cell_of(self.lab)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def orientation(self) -> Orientation | None:
+        if self.media is None or self.media.width is None or self.media.height is None:
+            return None
+        if self.media.width == self.media.height:
+            return "square"
+        return "landscape" if self.media.width > self.media.height else "portrait"
+
     class Settings:
         name = "assets"
         indexes = [
             IndexModel([("organization_id", ASCENDING), ("_id", DESCENDING)], name="list"),
             IndexModel([("organization_id", ASCENDING), ("project_id", ASCENDING)], name="project"),
-            IndexModel([("organization_id", ASCENDING), ("tags", ASCENDING)], name="tags"),
+            *(
+                IndexModel(
+                    [("organization_id", ASCENDING), *((each, ASCENDING) for each in fields)],
+                    name=name,
+                )
+                for name, fields in _FOUND_BY.items()
+            ),
             IndexModel([("organization_id", ASCENDING), ("sha256", ASCENDING)], name="bytes"),
             IndexModel([("blob_id", ASCENDING)], name="of_blob"),
+        ]
+
+
+class Folder(Aggregate):
+    """A folder of a library. Whoever puts something into it holds it, and all it lies in."""
+
+    organization_id: str
+    name: str
+    parent_id: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def key(self) -> str:
+        return folder_key(self.name)
+
+    class Settings:
+        name = "folders"
+        indexes = [
+            IndexModel(
+                [("organization_id", ASCENDING), ("parent_id", ASCENDING), ("key", ASCENDING)],
+                unique=True,
+                name="name",
+            ),
+            IndexModel([("organization_id", ASCENDING), ("_id", ASCENDING)], name="list"),
         ]
 
 
@@ -138,4 +225,4 @@ class PresignedUpload(Aggregate):
         indexes = [IndexModel([("expires_at", ASCENDING)], name="expiry")]
 
 
-DOCUMENTS: list[type[Aggregate]] = [Blob, Asset, PresignedUpload]
+DOCUMENTS: list[type[Aggregate]] = [Blob, Asset, Folder, PresignedUpload]

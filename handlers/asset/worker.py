@@ -8,33 +8,45 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from redis.asyncio import Redis
+
 from bus.documents import INBOX_DAYS
 from bus.handling import Handler
+from bus.progress import Progress
 from contracts.asset.commands import (
     AbortUpload,
+    ChangeAssets,
     ClearUpload,
     CompleteUpload,
+    CreateFolder,
     DeleteAsset,
+    DeleteFolder,
     DetachProject,
+    EmptyFolder,
     ExpireUpload,
     PresignUpload,
     ProcessAsset,
     PurgeAssets,
     RegisterAsset,
+    RenameTag,
     RenderTransform,
+    RetagAssets,
     SweepBlob,
     SweepParts,
     SweepRenditions,
     SweepStore,
     SweepUpload,
     UpdateAsset,
+    UpdateFolder,
 )
 from contracts.asset.events import AssetUploaded
 from contracts.base import Command, Event
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
 from handlers.asset import handlers, reactions
+from handlers.asset.documents import Asset
 from handlers.asset.handlers import (
     Blobs,
+    Folders,
     Inspecting,
     Leftovers,
     Presigned,
@@ -44,7 +56,7 @@ from handlers.asset.handlers import (
     Transforms,
     Uploads,
 )
-from handlers.asset.handlers.rendering import Tell, tell_nobody
+from handlers.asset.handlers.rendering import Stage, Tell, tell_nobody
 from handlers.asset.queries import use_signer
 from handlers.asset.rules import PIPELINE, presigned_grace
 from handlers.clocks import Clock
@@ -56,6 +68,7 @@ from infra.quota_ledger import Ledger
 from infra.render_notes import RenderNotes
 from infra.secrets import file_signer
 from infra.settings import AssetSettings, Settings
+from infra.settings.assets import LibrarySettings
 from infra.staged_uploads import StagedUploads
 
 REACTIONS: dict[type[Event], Handler] = {
@@ -107,6 +120,20 @@ def commands_of(
     }
 
 
+def library_commands(settings: LibrarySettings) -> dict[type[Command], Handler]:
+    """Those of folders, and of many assets at once."""
+    folders = Folders(settings.folders)
+    return {
+        ChangeAssets: handlers.change_assets,
+        RenameTag: handlers.rename_tag,
+        RetagAssets: handlers.retag_assets,
+        CreateFolder: folders.create_folder,
+        UpdateFolder: handlers.update_folder,
+        DeleteFolder: handlers.delete_folder,
+        EmptyFolder: handlers.empty_folder,
+    }
+
+
 def presigned_commands(presigned: Presigned) -> dict[type[Command], Handler]:
     """Those of uploads straight into the store."""
     return {
@@ -141,6 +168,22 @@ def picture_pipeline(settings: Settings) -> ImagePipeline:
     )
 
 
+def teller(redis: Redis) -> Tell:
+    """Tells an asset's channel how far looking into it is."""
+
+    async def tell(asset: Asset, stage: Stage, done: int, total: int) -> None:
+        progress = Progress(
+            redis,
+            work="asset.processing",
+            subject=asset.id,
+            org=asset.organization_id,
+            channel=f"asset:{asset.id}",
+        )
+        await progress.tell(stage, done, total)
+
+    return tell
+
+
 @asynccontextmanager
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Asset needs the object store, processes that render, and the signer of its URLs."""
@@ -165,7 +208,9 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
     uploads = Uploads(store, StagedUploads(context.redis, expire=expire, most=most))
     use_signer(file_signer(settings))
     # What a URL may be good for: see FileSigner.url.
-    rebuilding = rebuilding_of(store, images, settings.assets, kept=2 * settings.store.url_ttl)
+    kept = 2 * settings.store.url_ttl
+    tell = teller(context.redis)
+    rebuilding = rebuilding_of(store, images, settings.assets, kept=kept, tell=tell)
     await store.start()
     await asyncio.gather(images.start(), pictures.start())
     try:
@@ -174,6 +219,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             commands={
                 **presigned_commands(presigned),
                 **leftover_commands(leftovers),
+                **library_commands(settings.library),
                 **commands_of(store, rebuilding, uploads),
                 **picture_commands(transforms),
             },

@@ -134,6 +134,7 @@ class FilesSettings(Concern):
 
 
 class LibrarySettings(Concern):
+    folders: int = Field(5000, ge=1, description="Folders an organization may have.")
     trash_days: int = Field(
         30, ge=0, description="Days after which what is in the trash is removed for good."
     )

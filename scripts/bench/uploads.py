@@ -34,7 +34,7 @@ async def measure(
     upload per process. ``size`` is bytes of a file.
     """
     with tempfile.TemporaryDirectory(prefix="grid8-bench-") as folder:
-        env = {"GRID8_LOGS__LEVEL": "warning", "GRID8_UPLOADS__QUOTA": "0", **UNLIMITED}
+        env = {"GRID8_LOGS__LEVEL": "warning", **UNLIMITED}
         async with running_stack(Path(folder), env=env) as stack:
             say("the stack is ready")
             port, files = free_port(), Path(folder, "bare")

@@ -102,7 +102,8 @@ def images(rounds: int, photos: Path | None, count: int, as_json: bool) -> None:
     click.echo(json.dumps(result, indent=2) if as_json else _images_table(result))
 
 
-@click.option("--connections", default=8, show_default=True)
+@bench.command()
+@click.option("--connections", default=32, show_default=True)
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
 @click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
 @click.option("--size", default=1_000_000, show_default=True, help="Bytes of a file.")

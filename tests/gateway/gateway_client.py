@@ -179,6 +179,7 @@ class Tenant:
     asset_view: dict[str, Any]
     team: str
     invitation: str
+    folder: str
     upload: str
     people: dict[str, Person] = field(default_factory=dict)
 
@@ -189,7 +190,7 @@ class Tenant:
     def secrets(self) -> set[str]:
         """What nobody else may ever see."""
         found = {self.marker, self.org, self.brand, self.project, self.asset}
-        found |= {self.team, self.invitation, self.upload}
+        found |= {self.team, self.invitation, self.folder, self.upload}
         return found | {each for one in self.people.values() for each in (one.id, one.email)}
 
 
@@ -207,6 +208,7 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
         headers={"Content-Type": "image/svg+xml"},
     )
     team = await owner.api.post(f"/v1/orgs/{org}/teams", {"name": f"{marker} team"})
+    folder = await owner.api.post(f"/v1/orgs/{org}/folders", {"name": f"{marker} folder"})
     email = f"{marker}.{secrets.token_hex(5)}@example.com"
     invited = await owner.api.post(f"/v1/orgs/{org}/invitations", {"email": email})
     role = await owner.api.post(
@@ -215,7 +217,7 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
     upload = await owner.api.post(
         f"/v1/orgs/{org}/uploads", headers={**TUS, "Upload-Length": "1000000"}
     )
-    for each in (project, asset, team, invited, role, upload):
+    for each in (project, asset, team, folder, invited, role, upload):
         assert each.status == 201, str(each)
     view = asset.json
     return Tenant(
@@ -227,6 +229,7 @@ async def new_tenant(api: Api, marker: str) -> Tenant:
         view,
         team.json["id"],
         invited.json["id"],
+        folder.json["id"],
         upload.headers["Location"].rpartition("/")[2],
         {"owner": owner},
     )

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from gateway_client import TUS, Answer, Api, Asker, Tenant
@@ -35,6 +35,7 @@ def address(route: Route, tenant: Tenant, **other: str) -> str:
         "team": tenant.team,
         "holder": tenant.team,
         "invitation": tenant.invitation,
+        "folder": tenant.folder,
         "upload": tenant.upload,
         "session": "ses_00000000000000000000000000",
         "key_id": "key_00000000000000000000000000",
@@ -170,12 +171,18 @@ async def test_unknown_and_repeated_parameters_are_refused(
 ) -> None:
     path = address(route, alpha)
     wanted = (403,) if route.path.startswith("/files/") else (404, 422)
-    for query in ("zzz=1", "limit=1&limit=2", "%00=%00", "=", "a&b&c", "%ED%A0%80=1", "q=%FF"):
+    for query in ("zzz=1", "limit=1&limit=2", "%00=%00", "=", "a&b&c", "%ED%A0%80=1", "z=%FF"):
         answer = await asker(route)(route.method, f"{path}?{query}")
         answer.is_problem(*wanted)
     many = "&".join(f"p{n}" for n in range(1300))
     answer = await asker(route)(route.method, f"{path}?{many}")
     assert len(answer.is_problem(*wanted).get("errors", [])) <= 50
+
+
+def sorts_of(route: Route) -> tuple[str, ...]:
+    assert route.parameters is not None
+    sort = route.parameters.model_fields.get("sort")
+    return () if sort is None else get_args(sort.annotation)
 
 
 @pytest.mark.parametrize("route", **named(LISTS))
@@ -218,6 +225,8 @@ async def test_pages_are_asked_for_properly(route: Route, alpha: Tenant, asker: 
         ),
     }.items():
         for value in values:
+            if name == "sort" and value in sorts_of(route):
+                continue
             answer = await asker(route).get(f"{path}?{name}={value}")
             problem = answer.is_problem(422)
             assert problem["errors"][0]["pointer"] == name, str(answer)
@@ -541,6 +550,7 @@ async def test_other_methods_are_refused_with_those_allowed(route: Route, alpha:
     known |= {"DELETE"} if route.operation == "refreshSession" else set()  # of a session
     if route.operation in ("presignUpload", "completeUpload"):  # as if they were ids of uploads
         known |= {each.method for each in ROUTES if each.path.endswith("/uploads/{upload}")}
+    known |= {"GET", "PATCH", "DELETE"} if route.operation == "changeAssets" else set()  # of one
     known |= {"HEAD"} if "GET" in known else set()
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - known:
         answer = await alpha.owner.api(method, path)

@@ -76,22 +76,25 @@ SCOPED = [route for route in ROUTES if route.allow in IN_BRANDS]
 
 @pytest.mark.parametrize("route", SCOPED, ids=lambda route: route.operation)
 def test_a_route_that_names_something_of_a_brand_asks_in_that_brand(route: Route) -> None:
-    named = {"brand", "project", "asset"} & set(route.in_path)
+    named = {"brand", "project", "asset", "presigned"} & set(route.in_path)
     assert (in_path(route) is not None) == bool(named)
-    sent = {"brand_id", "project_id"} & {*route.body_fields, *in_fields(route)}
+    sent = {"brand_id", "project_id", "upload_id"} & {*route.body_fields, *in_fields(route)}
     assert set(in_fields(route)) == sent
-    assert is_about_a_brand(route) == bool(named or sent)
+    assert is_about_a_brand(route) == bool(named or sent or route.placed)
 
 
 def test_whatever_is_in_an_address_is_known_to_be_of_a_brand_or_not() -> None:
-    of_none = {"org", "user", "team", "holder", "invitation"}
+    of_none = {"org", "user", "team", "holder", "invitation", "folder", "upload"}
     for route in SCOPED:
         assert set(route.in_path) <= {*BRAND_OF, *of_none}, (
             f"{route.path}: say in gateway/scopes.py which brand this belongs to"
         )
         unknown = {name for name in route.body_fields if name.endswith("_id")}
-        known = {*BRAND_OF_FIELD, "blob_id"}
+        known = {*BRAND_OF_FIELD, "blob_id", "folder_id", "parent_id"}
         assert unknown <= known, route.path
+        assert ("ids" in route.body_fields) == (route.needs is not None), (
+            f"{route.path}: what is needed for each of many assets is said with needs="
+        )
 
 
 def test_these_are_about_a_brand() -> None:

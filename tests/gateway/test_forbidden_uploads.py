@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gateway_client import Tenant
 from test_uploads import EVIL_SVG, FORM, PNG, form, stored
+from tus_client import Tus, metadata
 
 from infra.embedded.running import RunningStack
 from tests.infra import files
@@ -41,6 +42,21 @@ async def test_what_would_run_is_refused_and_not_kept(
     for answer in (raw, multipart):
         assert (answer.status, answer.code) == (415, "asset.type_forbidden")
         assert "taken" in answer.json["detail"]
+    assert stored(store) == before
+
+
+async def test_an_upload_in_pieces_is_refused_at_its_end_and_gone(
+    alpha: Tenant, stack: RunningStack
+) -> None:
+    store = Path(stack.env["GRID8_STORE__FOLDER"])
+    before = stored(store)
+    tus = Tus(alpha.owner.api, alpha.org)
+    program = b"MZ\x90\x00" + secrets.token_bytes(2000)
+    path = await tus.created(len(program), meta=metadata(filename="photo.jpg"))
+    assert (await tus.patch(path, 0, program[:1000])).status == 204
+    last = await tus.patch(path, 1000, program[1000:])
+    assert (last.status, last.code) == (415, "asset.type_forbidden")
+    assert (await tus.head(path)).status == 404
     assert stored(store) == before
 
 

@@ -45,6 +45,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "team": tenant.team,
         "holder": tenant.team,
         "invitation": tenant.invitation,
+        "folder": tenant.folder,
         "upload": tenant.upload,
         "key_id": NOBODY,
         "presigned": NOBODY,
@@ -227,6 +228,7 @@ async def test_another_tenants_ids_under_ones_own_organization_are_unknown(
         "updateProject": {"name": "stolen"},
         "updateAsset": {"name": "stolen"},
         "updateTeam": {"name": "stolen"},
+        "updateFolder": {"name": "stolen"},
         "addTeamMember": {"user_id": beta.owner.id},
         "updateBrandKit": {"colors": []},
         "addBrandRole": {"holder": beta.team, "role": "viewer"},
@@ -252,7 +254,12 @@ async def test_another_tenants_ids_under_ones_own_organization_are_unknown(
         )
         answer.is_problem(404)
         assert_silent(answer, alpha)
-    for kind, id in (("brands", alpha.brand), ("projects", alpha.project), ("assets", alpha.asset)):
+    for kind, id in (
+        ("brands", alpha.brand),
+        ("projects", alpha.project),
+        ("assets", alpha.asset),
+        ("folders", alpha.folder),
+    ):
         still = await alpha.owner.api.get(f"/v1/orgs/{alpha.org}/{kind}/{id}")
         assert still.status == 200
         assert alpha.marker in still.json["name"]
@@ -280,6 +287,11 @@ async def test_another_tenants_ids_in_a_body_or_filter_are_unknown(
         f"assets?project_id={alpha.project}",
         f"assets?sha256={alpha.asset_view['sha256']}",
         f"assets?tag={alpha.marker}",
+        f"assets?q={alpha.marker}",
+        f"assets?folder_id={alpha.folder}",
+        f"assets?under={alpha.folder}",
+        f"folders?parent_id={alpha.folder}",
+        f"tags?prefix={alpha.marker}",
         f"projects?brand_id={alpha.brand}",
         f"brands?name={alpha.marker}%20brand",
         f"teams?name={alpha.marker}%20team",
@@ -288,7 +300,15 @@ async def test_another_tenants_ids_in_a_body_or_filter_are_unknown(
         found = await mine.get(f"{org}/{filters}")
         assert found.status == 200, str(found)
         assert found.json["items"] == []
-    for answer in (stolen, moved, uploaded):
+    inner = await mine.post(f"{org}/folders", {"name": "x", "parent_id": alpha.folder})
+    assert inner.is_problem(422)["errors"][0]["pointer"] == "/parent_id"
+    filed = await mine.patch(f"{org}/assets/{beta.asset}", {"folder_id": alpha.folder})
+    assert filed.is_problem(422)["errors"][0]["pointer"] == "/folder_id"
+    many = await mine.post(
+        f"{org}/assets/bulk", {"ids": [alpha.asset], "operation": "tag", "tags": ["stolen"]}
+    )
+    assert many.json["results"][0]["code"] == "asset.not_found"
+    for answer in (stolen, moved, uploaded, inner, filed):
         assert_silent_but_for_what_was_sent(answer, alpha)
 
 

@@ -51,7 +51,11 @@ def sha256(data: bytes) -> str:
 async def test_a_file_in_pieces_becomes_an_asset(tus: Tus, alpha: Tenant) -> None:
     data = text(30_000)
     meta = metadata(
-        filename="über.txt", filetype="text/plain", project_id=alpha.project, tags="a, b,a"
+        filename="über.txt",
+        filetype="text/plain",
+        project_id=alpha.project,
+        folder_id=alpha.folder,
+        tags="a, b,a",
     )
     path = await tus.created(len(data), meta=meta)
     begun = await tus.head(path)
@@ -76,6 +80,7 @@ async def test_a_file_in_pieces_becomes_an_asset(tus: Tus, alpha: Tenant) -> Non
     assert (asset["name"], asset["media_type"]) == ("über.txt", "text/plain")
     assert (asset["bytes"], asset["sha256"]) == (len(data), sha256(data))
     assert (asset["tags"], asset["project_id"]) == (["a", "b"], alpha.project)
+    assert asset["folder_id"] == alpha.folder
     assert (await tus.api.get(asset["url"])).body == data
     after = await tus.head(path)
     assert (after.status, after.headers["Upload-Offset"]) == (200, "30000")

@@ -8,7 +8,7 @@ from contracts.types import Id, Name
 
 
 class UpdateAsset(Command):
-    """Rename an asset, tag it, or move it to another project (null: to none)."""
+    """Rename an asset, tag it, or move it to another project or folder (null: to none)."""
 
     wire = "asset.asset.update"
 
@@ -16,6 +16,7 @@ class UpdateAsset(Command):
     name: Name = absent()
     tags: Tags = absent()
     project_id: Id | None = None
+    folder_id: Id | None = None
     if_revision: IfRevision = None
 
 

@@ -23,6 +23,7 @@ class RegisterAsset(Command):
     bytes: Annotated[int, Field(ge=1)]
     sha256: Sha256
     project_id: Id | None = None
+    folder_id: Id | None = None
     tags: Tags = ()
 
 

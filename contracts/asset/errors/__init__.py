@@ -9,7 +9,21 @@ from contracts.asset.errors.files import (
     FileUrlInvalid,
     RangeOutside,
 )
-from contracts.asset.errors.library import AssetNotFound
+from contracts.asset.errors.folders import (
+    FolderNameTaken,
+    FolderNotEmpty,
+    FolderNotFound,
+    FolderTooDeep,
+    FolderWithinItself,
+    TooManyFolders,
+)
+from contracts.asset.errors.library import (
+    AssetNotFound,
+    BulkInvalid,
+    FilterInvalid,
+    TagUnchanged,
+    TooManyTags,
+)
 from contracts.asset.errors.presigned import (
     PresignedIncomplete,
     PresignedMismatch,
@@ -60,11 +74,18 @@ __all__ = [
     "ArchiveUnsafe",
     "AssetNotFound",
     "AssetNotReady",
+    "BulkInvalid",
     "BytesMissing",
     "FileChanged",
     "FileNotFound",
     "FileUrlExpired",
     "FileUrlInvalid",
+    "FilterInvalid",
+    "FolderNameTaken",
+    "FolderNotEmpty",
+    "FolderNotFound",
+    "FolderTooDeep",
+    "FolderWithinItself",
     "ImageCorrupt",
     "ImageFailed",
     "ImageTimeout",
@@ -78,6 +99,9 @@ __all__ = [
     "QuotaExceeded",
     "RangeOutside",
     "StorageFull",
+    "TagUnchanged",
+    "TooManyFolders",
+    "TooManyTags",
     "TransformImpossible",
     "TransformInvalid",
     "TransformLater",

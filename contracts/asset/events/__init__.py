@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.asset.events.folders import FolderCreated, FolderDeleted, FolderUpdated
 from contracts.asset.events.library import AssetDeleted, AssetUpdated
 from contracts.asset.events.uploads import AssetFailed, AssetReady, AssetUploaded
 
@@ -11,4 +12,7 @@ __all__ = [
     "AssetReady",
     "AssetUpdated",
     "AssetUploaded",
+    "FolderCreated",
+    "FolderDeleted",
+    "FolderUpdated",
 ]

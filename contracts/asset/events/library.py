@@ -14,6 +14,7 @@ class AssetUpdated(Event):
 
     asset_id: Id
     project_id: Id | None = None
+    folder_id: Id | None = None
     name: str
     tags: tuple[str, ...] = ()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from handlers.asset.handlers.blobs import Blobs
+from handlers.asset.handlers.bulk import change_assets, rename_tag, retag_assets
+from handlers.asset.handlers.folders import Folders, delete_folder, empty_folder, update_folder
 from handlers.asset.handlers.inspecting import Inspecting
 from handlers.asset.handlers.leftovers import Leftovers
 from handlers.asset.handlers.library import (
@@ -21,6 +23,7 @@ from handlers.asset.handlers.uploads import Uploads
 
 __all__ = [
     "Blobs",
+    "Folders",
     "Inspecting",
     "Leftovers",
     "Presigned",
@@ -29,9 +32,15 @@ __all__ = [
     "Rendering",
     "Transforms",
     "Uploads",
+    "change_assets",
     "delete_asset",
+    "delete_folder",
     "detach_project",
+    "empty_folder",
     "purge_assets",
     "register_asset",
+    "rename_tag",
+    "retag_assets",
     "update_asset",
+    "update_folder",
 ]

@@ -7,6 +7,7 @@ from contracts.asset.commands import ProcessAsset, RegisterAsset, SweepBlob
 from contracts.asset.events import AssetReady, AssetUploaded
 from contracts.asset.views import AssetView
 from handlers.asset.documents import Asset, Blob, Media
+from handlers.asset.handlers.holding import hold_folder
 from handlers.asset.kinds import tells_more
 from handlers.asset.queries import asset_view
 from handlers.asset.rules import PIPELINE
@@ -28,10 +29,13 @@ async def register_asset(command: RegisterAsset, uow: UnitOfWork) -> AssetView:
         uow.save(blob)
         if blob.id != command.blob_id:
             uow.send(SweepBlob(organization_id=uow.org, blob_id=command.blob_id))
+    await hold_folder(command.folder_id, uow)
     asset = Asset(
         id=uow.new_id("ast"),
         organization_id=uow.org,
         project_id=command.project_id,
+        folder_id=command.folder_id,
+        created_by=uow.message.actor,
         blob_id=blob.id,
         name=command.name,
         kind=command.kind,

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from bus.paging import Cursor, Page, page_of
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bus.paging import Page, sorted_page
 from contracts.actor import Actor
 from contracts.asset.errors import AssetNotFound
-from contracts.asset.types import AssetKind, AssetStatus
+from contracts.asset.types import AssetStatus
 from contracts.asset.views import AssetView
-from contracts.types import Id, Sha256, Tag
 from handlers.asset.documents import Asset
+from handlers.asset.queries.search import SORTED_BY, AssetCursor, AssetFilter
 from handlers.asset.queries.views import asset_view
+from handlers.asset.trees import ids_below
+from handlers.asset.words import label
+
+ALL = AssetFilter()
 
 
 async def list_assets(
-    actor: Actor,
-    cursor: Cursor,
-    kind: AssetKind | None = None,
-    status: AssetStatus | None = None,
-    project_id: Id | None = None,
-    tag: Tag | None = None,
-    sha256: Sha256 | None = None,
+    actor: Actor, cursor: AssetCursor, sought: AssetFilter = ALL
 ) -> Page[AssetView]:
-    """The library, optionally by kind, status, project, tag or content."""
-    filters = {
-        "kind": kind,
-        "status": status,
-        "project_id": project_id,
-        "tags": tag,
-        "sha256": sha256,
-    }
-    wanted = {name: value for name, value in filters.items() if value is not None}
-    return await page_of(Asset, {"organization_id": actor.tenant, **wanted}, cursor, asset_view)
+    """The library, or what of it is sought."""
+    folders = None
+    if sought.under is not None:
+        folders = await ids_below(actor.tenant, sought.under)
+    wanted: dict[str, Any] = {"organization_id": actor.tenant}
+    if filters := sought.query(folders):
+        wanted["$and"] = filters
+    meaning = {"organization_id": actor.tenant, **sought.model_dump(exclude_defaults=True)}
+    return await sorted_page(Asset, wanted, cursor, asset_view, by=SORTED_BY, meaning=meaning)
 
 
 async def get_asset(actor: Actor, asset: str) -> AssetView:
@@ -54,7 +54,29 @@ async def get_asset_status(actor: Actor, asset: str) -> AssetStatus:
 
 async def find_project_of_asset(actor: Actor, asset: str) -> str | None:
     """The project an asset is in; None when it is in none, or is none."""
-    found = await Asset.get_pymongo_collection().find_one(
-        {"_id": asset, "organization_id": actor.tenant}, {"project_id": 1}
-    )
-    return found.get("project_id") if found is not None else None
+    found = await find_projects_of_assets(actor, [asset])
+    return found.get(asset)
+
+
+async def find_projects_of_assets(actor: Actor, assets: Iterable[str]) -> dict[str, str | None]:
+    """Asset → the project it is in, None for none; without those that are not there."""
+    wanted = {"_id": {"$in": list(assets)}, "organization_id": actor.tenant}
+    found = Asset.get_pymongo_collection().find(wanted, {"project_id": 1})
+    return {each["_id"]: each.get("project_id") async for each in found}
+
+
+async def find_asset_in_folder(actor: Actor, folder: str, projects: Sequence[str]) -> str | None:
+    """An asset of one of these projects that lies in a folder, at any depth; None: there is none."""
+    within = {"folder_id": {"$in": await ids_below(actor.tenant, folder)}}
+    return await _any(actor, within, projects)
+
+
+async def find_asset_with_tag(actor: Actor, tag: str, projects: Sequence[str]) -> str | None:
+    """An asset of one of these projects that has a tag; None: there is none."""
+    return await _any(actor, {"labels": label(tag)}, projects)
+
+
+async def _any(actor: Actor, those: dict[str, Any], projects: Sequence[str]) -> str | None:
+    wanted = {"organization_id": actor.tenant, "project_id": {"$in": list(projects)}, **those}
+    found = await Asset.get_pymongo_collection().find_one(wanted, {"_id": 1})
+    return None if found is None else str(found["_id"])

@@ -69,7 +69,10 @@ def asset_view(asset: Asset) -> AssetView:
         entries=media.entries,
         unpacked_bytes=media.unpacked_bytes,
         project_id=asset.project_id,
+        folder_id=asset.folder_id,
         tags=tuple(asset.tags),
         created_at=asset.created_at,
+        updated_at=asset.updated_at,
+        created_by=asset.created_by,
         revision=asset.revision,
     )

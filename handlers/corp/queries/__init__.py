@@ -36,6 +36,8 @@ from handlers.corp.queries.organizations import (
 )
 from handlers.corp.queries.projects import (
     find_brand_of_project,
+    find_brands_of_projects,
+    find_projects_of_brands,
     get_open_project,
     get_project,
     list_projects,
@@ -55,7 +57,9 @@ __all__ = [
     "brand_role_view",
     "brand_view",
     "find_brand_of_project",
+    "find_brands_of_projects",
     "find_existence",
+    "find_projects_of_brands",
     "find_standing",
     "get_brand",
     "get_brand_kit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bus.paging import Cursor, Page, page_of
@@ -73,10 +74,20 @@ async def get_open_project(actor: Actor, project: str) -> ProjectView:
 
 async def find_brand_of_project(actor: Actor, project: str) -> str | None:
     """The brand a project belongs to; None when there is no such project."""
-    found = await Project.get_pymongo_collection().find_one(
-        {"_id": project, "organization_id": actor.tenant}, {"brand_id": 1}
-    )
-    return found["brand_id"] if found is not None else None
+    return (await find_brands_of_projects(actor, [project])).get(project)
+
+
+async def find_brands_of_projects(actor: Actor, projects: Iterable[str]) -> dict[str, str]:
+    """Project → the brand it belongs to; without those that are not there."""
+    wanted = {"_id": {"$in": list(set(projects))}, "organization_id": actor.tenant}
+    found = Project.get_pymongo_collection().find(wanted, {"brand_id": 1})
+    return {each["_id"]: each["brand_id"] async for each in found}
+
+
+async def find_projects_of_brands(actor: Actor, brands: Iterable[str]) -> list[str]:
+    """The ids of all projects of some brands."""
+    wanted = {"organization_id": actor.tenant, "brand_id": {"$in": list(brands)}}
+    return [each["_id"] async for each in Project.get_pymongo_collection().find(wanted, {"_id": 1})]
 
 
 async def _archived_brands(actor: Actor) -> list[str]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -14,11 +15,12 @@ from contracts import sealed
 from handlers.asset.handlers import Rebuilding, Uploads
 from handlers.asset.queries import use_signer
 from handlers.asset.queries.views import _signers
-from handlers.asset.worker import REACTIONS, commands_of, rebuilding_of
+from handlers.asset.worker import REACTIONS, commands_of, library_commands, rebuilding_of
 from infra.images import ImageRejected, Rendered, Rendition
 from infra.images.pipeline import Progress
 from infra.object_store.local import LocalStore
 from infra.settings import AssetSettings
+from infra.settings.assets import LibrarySettings
 from infra.signing import FileSigner
 from infra.staged_uploads import StagedUploads
 from tests.bus.desk import Desk, desk
@@ -83,7 +85,11 @@ async def library(
     redis: Redis = connect(redis_url.removesuffix("/0") + "/4")
     uploads = Uploads(store, StagedUploads(redis, expire=60, most=5))
     rebuilding = rebuilding_of(store, images, AssetSettings(), kept=0)  # type: ignore[arg-type]
-    table = {**commands_of(store, rebuilding, uploads), **REACTIONS}
+    table: dict[Any, Any] = {
+        **commands_of(store, rebuilding, uploads),
+        **library_commands(LibrarySettings()),
+        **REACTIONS,
+    }
     async with desk("asset", table, mongo_url=mongo_url, redis_url=redis_url, logical=4) as made:
         yield Library(
             made.domain,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.asset.commands import DeleteAsset, ProcessAsset, RegisterAsset, UpdateAsset
 from contracts.corp.events import OrganizationDeleted, ProjectDeleted
@@ -18,7 +17,13 @@ from contracts.permissions import Role
 from contracts.types import new_id
 from handlers.asset.documents import Asset, Blob
 from handlers.asset.handlers import library as library_handlers
-from handlers.asset.queries import get_asset, get_asset_status, list_assets
+from handlers.asset.queries import (
+    AssetCursor,
+    AssetFilter,
+    get_asset,
+    get_asset_status,
+    list_assets,
+)
 from handlers.asset.rules import blob_key, rendition_key, taken_for
 from infra.breaker import DependencyUnavailable
 from tests.handlers.asset.conftest import Library
@@ -39,6 +44,7 @@ async def upload(
     kind: str = "image",
     project: str | None = None,
     name: str = "photo.png",
+    folder: str | None = None,
 ) -> Any:
     """What the gateway does: bytes under an id of their own, then the command."""
     blob = new_id("blb")
@@ -55,6 +61,7 @@ async def upload(
                 "bytes": len(data),
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "project_id": project,
+                "folder_id": folder,
                 "tags": ("one", "two", "one"),
             }
         ),
@@ -126,7 +133,7 @@ async def test_two_organizations_share_no_bytes(library: Library) -> None:
         assert await library.code_of(command, OTHER) == "asset.not_found"
     with pytest.raises(Exception, match="There is no such asset"):
         await get_asset(OTHER, mine["id"])
-    assert (await list_assets(OTHER, Cursor())).items == ()
+    assert (await list_assets(OTHER, AssetCursor())).items == ()
 
 
 async def test_bytes_stay_while_one_of_two_assets_has_them_and_go_with_the_last(
@@ -331,7 +338,7 @@ async def test_a_list_is_narrowed_by_what_is_asked_for(library: Library) -> None
     await library.run_sent()
 
     async def found(**wanted: Any) -> int:
-        return len((await list_assets(EDITOR, Cursor(), **wanted)).items)
+        return len((await list_assets(EDITOR, AssetCursor(), AssetFilter(**wanted))).items)
 
     assert await found() == 3
     assert await found(kind="document") == 1

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from bus.paging import Cursor
 from contracts.actor import Actor
 from contracts.asset.commands import RegisterAsset
 from contracts.asset.errors import TypeForbidden
 from contracts.permissions import Role
 from contracts.types import new_id
 from handlers.asset.kinds import admit, served_name
-from handlers.asset.queries import get_asset, list_assets
+from handlers.asset.queries import AssetCursor, AssetFilter, get_asset, list_assets
 from handlers.asset.rules import blob_key
 from infra.settings import AssetSettings
 from tests.handlers.asset.conftest import Library
@@ -125,7 +124,7 @@ async def test_an_archive_that_is_an_ad_becomes_one(library: Library) -> None:
     assert (view.kind, view.media_type, view.status) == ("html5", "application/zip", "ready")
     assert (view.width, view.height, view.entries) == (300, 250, 2)
     assert view.unpacked_bytes == len(files.AD) + 1
-    ads = await list_assets(EDITOR, cursor=Cursor(), kind="html5")
+    ads = await list_assets(EDITOR, AssetCursor(), AssetFilter(kind=("html5",)))
     assert [each.id for each in ads.items] == [view.id]
     ready = next(e for e in await library.events() if e["type"] == "asset.asset.ready")
     assert (ready["data"]["kind"], ready["data"]["width"]) == ("html5", 300)
