@@ -6,11 +6,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from contracts.actor import Actor
-from contracts.asset.errors import (
-    TypeForbidden,
-    UploadEmpty,
-    UploadOffsetWrong,
-)
+from contracts.asset.errors import TypeForbidden, UploadEmpty, UploadOffsetWrong
 from contracts.asset.views import UploadView
 from contracts.permissions import Permission
 from contracts.types import new_id

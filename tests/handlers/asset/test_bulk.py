@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.actor import Actor
-from contracts.asset.commands import ChangeAssets, CreateFolder, RenameTag, UpdateAsset
+from contracts.asset.commands import ChangeAssets, CreateFolder, EmptyTrash, RenameTag, UpdateAsset
 from contracts.permissions import Role
 from handlers.asset.documents import Asset, Blob
 from handlers.asset.handlers import bulk
@@ -87,6 +87,8 @@ async def test_deleting_many_that_share_their_bytes_takes_the_bytes_with_the_las
     assert codes(result) == ["done"] * 5 + ["asset.not_found"]
     again = await library.do(change(ids, "delete"), EDITOR)
     assert codes(again) == ["asset.not_found"] * 5
+    assert len(await library.events("asset.asset.purged")) == 0, "they are in the trash"
+    await library.do(EmptyTrash(), EDITOR)
     await library.run_sent()
     assert [asset.id async for asset in Asset.find()] == [other]
     assert await Blob.count() == 1

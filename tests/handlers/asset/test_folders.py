@@ -20,7 +20,7 @@ from contracts.asset.errors import FolderNotFound
 from contracts.corp.events import OrganizationDeleted
 from contracts.permissions import Role
 from handlers.asset.documents import Asset, Folder
-from handlers.asset.handlers import Folders
+from handlers.asset.handlers import Folders, Trash
 from handlers.asset.handlers import library as library_handlers
 from handlers.asset.queries import (
     AssetCursor,
@@ -136,7 +136,7 @@ async def test_folders_lie_no_deeper_than_allowed(library: Library) -> None:
 
 
 async def test_there_are_only_so_many(library: Library) -> None:
-    library.handling.table[CreateFolder] = Folders(2).create_folder
+    library.handling.table[CreateFolder] = Folders(2, Trash(30)).create_folder
     await make(library, "a")
     await make(library, "b")
     await make(library, "a", actor=OTHER)
