@@ -43,4 +43,5 @@ class AssetInUse(DomainError):
     """Take it out of what the errors name, then delete it."""
 
     code = "asset.in_use"
+    kind = ErrorKind.CONFLICT
     title = "The asset is in use"

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bus.paging import Cursor
 from contracts.asset.commands import DeleteAsset, RestoreAsset, TellRights, UpdateAsset
 from contracts.asset.rights import Rights
 from contracts.asset.territories import TERRITORIES
@@ -19,7 +18,13 @@ from contracts.types import now
 from handlers.asset.clocks import clocks_of
 from handlers.asset.documents import Asset
 from handlers.asset.handlers import rights as rights_handlers
-from handlers.asset.queries import get_asset, get_asset_rights, list_assets
+from handlers.asset.queries import (
+    AssetCursor,
+    AssetFilter,
+    get_asset,
+    get_asset_rights,
+    list_assets,
+)
 from infra.settings.assets import LibrarySettings
 from tests.handlers.asset.conftest import Library
 from tests.handlers.asset.versioned import EDITOR, OTHER, upload
@@ -247,13 +252,15 @@ async def test_a_list_is_narrowed_by_rights(library: Library, settings: LibraryS
         ("expiring", {"expiring"}),
         ("expired", {"expired"}),
     ):
-        page = await list_assets(EDITOR, Cursor(), rights=state)  # type: ignore[arg-type]
+        page = await list_assets(EDITOR, AssetCursor(), AssetFilter(rights=state))  # type: ignore[arg-type]
         assert {each.id for each in page.items} == {ids[name] for name in found}, state
-        other = await list_assets(OTHER, Cursor(), rights=state)  # type: ignore[arg-type]
+        other = await list_assets(OTHER, AssetCursor(), AssetFilter(rights=state))  # type: ignore[arg-type]
         assert other.items == ()
-    page = await list_assets(EDITOR, Cursor(), expires_before=now() + 30 * DAY)
+    page = await list_assets(EDITOR, AssetCursor(), AssetFilter(expires_before=now() + 30 * DAY))
     assert {each.id for each in page.items} == {ids["expiring"], ids["expired"]}
-    page = await list_assets(EDITOR, Cursor(), rights="expiring", expires_before=now() + DAY)
+    page = await list_assets(
+        EDITOR, AssetCursor(), AssetFilter(rights="expiring", expires_before=now() + DAY)
+    )
     assert page.items == ()
 
 
