@@ -29,7 +29,8 @@ local function text(number) return string.format('%.0f', number) end
 local function drop(id)
   local bytes = redis.call('HGET', held, id)
   if bytes then
-    redis.call('HINCRBY', sums, 'held', text(-tonumber(bytes)))
+    -- Not minus: of nothing that is minus zero, which Redis takes for no number.
+    redis.call('HINCRBY', sums, 'held', text(0 - tonumber(bytes)))
     redis.call('HDEL', held, id)
   end
   redis.call('ZREM', due, id)
