@@ -23,7 +23,7 @@ from contracts.asset.errors import (
 )
 from contracts.errors import DomainError, FieldError
 from contracts.types import Id, new_id
-from gateway.errors import DependencyDown, ValidationFailed
+from gateway.errors import DependencyDown, MediaTypeUnsupported, ValidationFailed
 from gateway.problems import invalid
 from gateway.state import Gateway
 from gateway.uploading.quota import Reservation
@@ -37,6 +37,7 @@ CHUNK = 256 * 1024
 IDLE = 60.0
 """Seconds without a byte after which an upload counts as cut."""
 FIELD_LIMIT = 8 * 1024
+_PLAIN = ("binary", "8bit", "7bit")
 TEXTS = ("filename", "project_id", "folder_id", "tags")
 
 
@@ -65,6 +66,23 @@ class Received:
     found: Sniffed
     declared: str
     filename: str
+
+
+def require_plain(request: web.Request) -> None:
+    """Raises MediaTypeUnsupported for a body that is sent compressed.
+
+    Whether such a body has come whole cannot be told: half of a gzip is as good as one.
+    """
+    if set(tokens_of(request, "Content-Encoding")) - {"identity"}:
+        raise MediaTypeUnsupported("Send the bytes as they are, without Content-Encoding.")
+    if set(tokens_of(request, "Transfer-Encoding")) - {"chunked"}:
+        raise MediaTypeUnsupported("Transfer-Encoding may be chunked, and nothing else.")
+
+
+def tokens_of(request: web.Request, header: str) -> list[str]:
+    """What a header lists, in small letters."""
+    listed = ",".join(request.headers.getall(header, [])).split(",")
+    return [each.strip().lower() for each in listed if each.strip()]
 
 
 async def receive(
@@ -149,6 +167,13 @@ async def receive_form(
             if not isinstance(part, BodyPartReader):
                 raise UploadMalformed("A part of the form is itself multipart.")
             name = part.name or ""
+            if (
+                part.headers.get("Content-Transfer-Encoding", "binary").strip().lower()
+                not in _PLAIN
+            ):
+                raise UploadMalformed(
+                    "The parts of a form are sent as they are, without Content-Transfer-Encoding."
+                )
             if name == "file" and received is None:
                 placed = _merged(given, fields)
                 await place(placed)
@@ -159,7 +184,7 @@ async def receive_form(
                     declared=part.headers.get("Content-Type", ""),
                     filename=given.filename or part.filename or "",
                 )
-            elif name in texts and part.filename is None:
+            elif name in texts and part.filename is None and (name == "tags" or name not in fields):
                 fields[name] = await _field(part, name, fields.get(name))
             else:
                 raise ValidationFailed(
@@ -220,13 +245,17 @@ async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 async def _field(part: BodyPartReader, name: str, before: str | None) -> str:
     body = bytearray()
+    known = 0 if before is None else len(before) + 1
     async for chunk in _lively(_part_chunks(part)):
         body += chunk
-        if len(body) > FIELD_LIMIT:
-            raise ValidationFailed(
-                f"The form field {name} is too long.",
-                errors=[_field_error(name, "string_too_long", f"at most {FIELD_LIMIT} bytes")],
-            )
+        if known + len(body) > FIELD_LIMIT:
+            break
+    # Together with what came before under this name: a form may go on for ever.
+    if known + len(body) > FIELD_LIMIT:
+        raise ValidationFailed(
+            f"The form field {name} is too long.",
+            errors=[_field_error(name, "string_too_long", f"at most {FIELD_LIMIT} bytes")],
+        )
     text = body.decode("utf-8")
     return f"{before},{text}" if before is not None and name == "tags" else text
 

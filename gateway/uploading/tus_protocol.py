@@ -16,6 +16,7 @@ from aiohttp import web
 from contracts.asset.errors import TusVersionUnsupported, UploadHeaderInvalid
 from contracts.errors import FieldError
 from gateway.errors import MediaTypeUnsupported
+from gateway.uploading.receiving import require_plain
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination"
@@ -70,6 +71,7 @@ def check_media_type(request: web.Request) -> None:
     """Raises MediaTypeUnsupported."""
     if request.content_type != MEDIA_TYPE:
         raise MediaTypeUnsupported(f"Send Content-Type: {MEDIA_TYPE}.")
+    require_plain(request)
 
 
 def wrong(header: str, detail: str) -> UploadHeaderInvalid:

@@ -9,7 +9,13 @@ from contracts.asset.errors import UploadTooLarge
 from gateway.limits import parse_parameters
 from gateway.state import Gateway
 from gateway.uploading.metrics import Measured, measured
-from gateway.uploading.receiving import CHUNK, UploadParameters, receive, receive_form
+from gateway.uploading.receiving import (
+    CHUNK,
+    UploadParameters,
+    receive,
+    receive_form,
+    require_plain,
+)
 from gateway.uploading.registering import place, register, when_ready
 
 
@@ -27,6 +33,7 @@ async def _upload(
     request: web.Request, gateway: Gateway, actor: Actor, upload: Measured, *, form: bool
 ) -> tuple[web.Response, UploadParameters]:
     given = UploadParameters(**parse_parameters(request, UploadParameters))
+    require_plain(request)
     limit = gateway.settings.assets.upload_limit
     if request.content_length is not None and request.content_length > limit + CHUNK:
         raise UploadTooLarge(f"At most {limit} bytes are taken.")

@@ -26,7 +26,14 @@ from gateway.scopes import act_in_path
 from gateway.state import Gateway
 from gateway.uploading.metrics import Measured, measured
 from gateway.uploading.quota import Reservation
-from gateway.uploading.receiving import CHUNK, Received, UploadParameters, receive, receive_form
+from gateway.uploading.receiving import (
+    CHUNK,
+    Received,
+    UploadParameters,
+    receive,
+    receive_form,
+    require_plain,
+)
 from gateway.uploading.registering import POLL, hand_over
 from handlers.asset.queries import get_asset, get_version
 from handlers.asset.rules import taken_for
@@ -79,6 +86,7 @@ async def _upload(
     form: bool,
 ) -> web.Response:
     given = UploadParameters(filename=own.filename, wait=own.wait)
+    require_plain(request)
     limit = gateway.settings.assets.upload_limit
     if request.content_length is not None and request.content_length > limit + CHUNK:
         raise UploadTooLarge(f"At most {limit} bytes are taken.")

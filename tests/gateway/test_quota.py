@@ -128,6 +128,9 @@ async def test_what_is_removed_makes_room_at_once(studio: Studio) -> None:
     for asset in (first, again):
         path = f"/v1/orgs/{studio.org}/assets/{asset.json['id']}"
         assert (await studio.apis[1].delete(path)).status == 204
+        assert (await studio.usage())["bytes"] > 0, "the trash counts"
+        trashed = f"/v1/orgs/{studio.org}/trash/{asset.json['id']}"
+        assert (await studio.apis[1].delete(trashed)).status == 204
 
     async def gone() -> bool:
         return (await studio.usage())["bytes"] == 0

@@ -281,7 +281,7 @@ async def test_what_is_no_proper_upload_leaves_nothing_behind(
             400,
             "asset.upload_malformed",
         ),
-        "not gzip": ("", {**raw, "Content-Encoding": "gzip"}, data, 400, "asset.upload_cut"),
+        "not gzip": ("", {**raw, "Content-Encoding": "gzip"}, data, 415, "media_type_unsupported"),
     }
     before = stored(store)
     count = len((await owner.get(f"{assets}?limit=200")).json["items"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,6 +81,67 @@ async def test_uploads_of_versions_are_counted_as_uploads(alpha: Tenant, api: Ap
         assert await sample(api, "grid8_uploads_total", **counted) == before[0] + 1
         taken = 2000 if outcome == "stored" else 0
         assert await sample(api, "grid8_upload_bytes_sum", way=way) == before[1] + taken
+
+
+async def test_what_is_sent_compressed_is_refused_for_half_of_it_looks_whole(
+    alpha: Tenant,
+) -> None:
+    owner, assets = alpha.owner.api, f"/v1/orgs/{alpha.org}/assets"
+    made = await owner.post(f"{assets}?filename=a.txt", data=b"whole")
+    half = gzip.compress(os.urandom(5000))[:-1000]
+    tus = Tus(owner, alpha.org)
+    resumable = await tus.created(5000)
+    for coding in ("gzip", "identity, GZIP", "zz"):
+        headers = {"Content-Encoding": coding}
+        for path in (f"{assets}?filename=b.txt", f"{assets}/{made.json['id']}/versions"):
+            refused = await owner.post(path, data=half, headers=headers)
+            assert refused.is_problem(415)["code"] == "media_type_unsupported", str(refused)
+        refused = await tus.patch(resumable, 0, half, Content_Encoding=coding)
+        assert refused.status == 415, str(refused)
+    assert await tus.offset(resumable) == 0
+    plain = await owner.post(
+        f"{assets}?filename=b.txt", data=b"plain", headers={"Content-Encoding": "identity"}
+    )
+    assert (plain.status, plain.json["bytes"]) == (201, 5)
+
+
+def field(name: str, value: bytes, more: str = "") -> bytes:
+    """One part of a form whose boundary is x."""
+    head = f'--x\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
+    return head.encode() + value + b"\r\n"
+
+
+async def test_a_form_says_each_thing_once_as_it_is_and_comes_to_an_end(alpha: Tenant) -> None:
+    file = field("file", b"aGVsbG8=", '; filename="a"')
+    coded = field("file", b"aGVsbG8=", '; filename="a"\r\nContent-Transfer-Encoding: base64')
+    for parts, status, code in (
+        ([coded], 400, "asset.upload_malformed"),
+        ([field("filename", b"a"), field("filename", b"b"), file], 422, "validation_failed"),
+        ([field("tags", b"")] * 9000, 422, "validation_failed"),
+        ([file, field("tags", b"x" * 5000), field("tags", b"x" * 5000)], 422, "validation_failed"),
+    ):
+        answer = await alpha.owner.api.post(
+            f"/v1/orgs/{alpha.org}/assets",
+            data=b"".join(parts) + b"--x--\r\n",
+            headers={"Content-Type": "multipart/form-data; boundary=x"},
+        )
+        assert answer.is_problem(status)["code"] == code, str(answer)
+        # Without a file among them, that is not what the endless one is refused for.
+        assert "no part called file" not in answer.json["detail"]
+    fine = b"".join(
+        [
+            field("tags", b"a"),
+            field("tags", b"b"),
+            field("file", b"hello", '; filename="a"\r\nContent-Transfer-Encoding: 8BIT'),
+            b"--x--\r\n",
+        ]
+    )
+    made = await alpha.owner.api.post(
+        f"/v1/orgs/{alpha.org}/assets",
+        data=fine,
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert (made.status, made.json["tags"], made.json["bytes"]) == (201, ["a", "b"], 5)
 
 
 @pytest.fixture
