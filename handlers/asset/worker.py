@@ -48,7 +48,7 @@ from contracts.asset.commands import (
     UpdateAsset,
     UpdateFolder,
 )
-from contracts.asset.events import AssetUploaded
+from contracts.asset.events import AssetUploaded, VersionAdded, VersionRestored
 from contracts.base import Command, Event
 from contracts.corp.events import (
     BrandDeleted,
@@ -102,6 +102,8 @@ REACTIONS: dict[type[Event], Handler] = {
 
 REBUILDS: dict[type[Event], Callable[..., Any]] = {
     AssetUploaded: Rebuilding.rebuild_renditions,
+    VersionAdded: Rebuilding.rebuild_renditions,
+    VersionRestored: Rebuilding.rebuild_renditions,
 }
 
 
@@ -271,7 +273,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
                 **picture_commands(transforms),
             },
             reactions=REACTIONS,
-            rebuilds={AssetUploaded: rebuilding.rebuild_renditions},
+            rebuilds=dict.fromkeys(REBUILDS, rebuilding.rebuild_renditions),
             checks={"object_store": store.check},
             clocks=(
                 Clock("asset.presigned", min(60.0, expire / 4), presigned.due),

@@ -18,14 +18,13 @@ from bus.replay.lane import Again, ReplayHandling
 from bus.unit_of_work import inbox_key
 from contracts.asset.commands import DeleteAsset, PurgeAsset, SweepRenditions
 from contracts.asset.errors import VersionKindDiffers
-from contracts.asset.events import AssetUploaded
 from contracts.envelope import Envelope
 from handlers.asset.documents import Asset, AssetVersion, Blob
 from handlers.asset.handlers import Rebuilding
 from handlers.asset.handlers.rendering import Stage, tell_nobody
 from handlers.asset.queries import get_asset
 from handlers.asset.rules import PIPELINE, rendition_key, version_id
-from handlers.asset.worker import commands_of
+from handlers.asset.worker import REBUILDS, commands_of
 from infra.images import ImageRejected
 from tests.handlers.asset.conftest import Library
 from tests.handlers.asset.test_asset_handlers import EDITOR, upload
@@ -49,10 +48,10 @@ def of_pipeline(library: Library, pipeline: int, tell: Any = tell_nobody) -> Reb
 async def feed(
     library: Library, rebuilding: Rebuilding, replay: str = "rpl_1", *, effects: bool = False
 ) -> None:
-    """Feed every upload in the log to the group again."""
+    """Feed every upload and version in the log to the group again."""
     handling = ReplayHandling(
         "asset",
-        {AssetUploaded: rebuilding.rebuild_renditions},
+        dict.fromkeys(REBUILDS, rebuilding.rebuild_renditions),
         committer=library.committer,
         publisher=library.publisher,
         database=library.database,
@@ -70,8 +69,9 @@ async def feed(
             ):
                 await handling.handle(Entry("1-1", fields, 1, again=True), delivery, POLICY)
 
-    events = await library.events("asset.asset.uploaded")
-    await asyncio.gather(*(one(logged_event(event)) for event in events))
+    for event in REBUILDS:
+        events = await library.events(event.wire)
+        await asyncio.gather(*(one(logged_event(event)) for event in events))
 
 
 async def names(library: Library) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from typing import Any
 
 import pytest
 
@@ -358,6 +359,54 @@ async def test_a_version_has_the_renditions_of_its_bytes_also_when_they_were_mad
     assert any(key in shown.renditions[0].url for key in renditions)
 
 
+async def test_a_replay_has_the_renditions_of_every_version_made_anew(library: Library) -> None:
+    asset = await ready(library)
+    for data in (b"second", b"third"):
+        await add_version(library, asset, data)
+        await library.run_sent()
+    await library.do(RestoreVersion(asset=asset, version=1), EDITOR)
+    await library.run_sent()
+    revision = (await get_asset(EDITOR, asset)).revision
+    changed = of_pipeline(library, NEXT)
+    rendered = library.images.rendered
+    await feed(library, changed)
+    assert library.images.rendered == rendered + 3, "each of the bytes once"
+    for version in await versions_of(asset):
+        assert f"/{NEXT}/320.webp" in version.renditions[0].url, version.number
+        assert version.status == "ready"
+    assert (await get_asset(EDITOR, asset)).revision == revision + 1
+    await feed(library, changed, "rpl_2")
+    assert library.images.rendered == rendered + 3
+    await check_references(library)
+
+
+async def test_a_version_that_had_failed_gets_another_chance(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = await ready(library)
+    for data in (b"broken, and yet not quite", b"second", b"broken too"):
+        await add_version(library, asset, data)
+        await library.run_sent()
+    assert [each.status for each in await versions_of(asset)] == [
+        "ready",
+        "failed",
+        "ready",
+        "failed",
+    ]
+    real = library.images.render
+
+    async def better(source: Any, into: Any, progress: Any = None) -> Any:
+        source.write_bytes(b"mended")
+        return await real(source, into, progress)
+
+    monkeypatch.setattr(library.images, "render", better)
+    await feed(library, of_pipeline(library, NEXT))
+    versions = await versions_of(asset)
+    assert [each.status for each in versions] == ["ready"] * 4
+    assert [each.number for each in versions if each.current] == [4], "the newest that is ready"
+    await check_references(library)
+
+
 class TestLimit:
     """Three versions at most."""
 
@@ -391,4 +440,16 @@ class TestLimit:
         await library.run_sent()
         view = await get_asset(EDITOR, asset)
         assert (view.version, view.versions) == (8, 3)
+        await check_references(library)
+
+    async def test_those_that_failed_count_too(self, library: Library) -> None:
+        asset = await ready(library, b"1")
+        for number in range(2, 8):
+            await add_version(library, asset, b"broken %d" % number)
+            await library.run_sent()
+        assert await numbers(asset) == [1, 6, 7], "what is shown stays, and the newest"
+        await add_version(library, asset, b"8")
+        await library.run_sent()
+        assert await numbers(asset) == [1, 7, 8]
+        assert (await get_asset(EDITOR, asset)).version == 8
         await check_references(library)
