@@ -105,6 +105,14 @@ def _time_text(value: object) -> object:
     return value
 
 
+def _in_utc(instant: datetime) -> datetime:
+    """So that it can be compared: at the calendar's ends, some have no time in UTC."""
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time that there is in UTC") from error
+
+
 def _items(value: object) -> object:
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
@@ -137,7 +145,7 @@ IdOrNone = Annotated[str, StringConstraints(pattern=NONE_PATTERN, max_length=80)
 IdOrRoot = Annotated[str, StringConstraints(pattern=ROOT_PATTERN, max_length=80)]
 """Filters by what a thing is in, which may be nothing."""
 Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
-Time = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(_time_text)]
 """A time in a query parameter: only as RFC 3339 has it, where pydantic takes numbers too."""
 Listed = BeforeValidator(_items)
 """Makes a query parameter of several values of a list separated by commas."""

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 from redis.asyncio import Redis
@@ -113,3 +113,19 @@ async def leased(
         with suppress(asyncio.CancelledError):
             await keeping
         await asyncio.shield(asyncio.ensure_future(lease.release()))
+
+
+@asynccontextmanager
+async def alone(redis: Redis, name: str, *, seconds: float = SECONDS) -> AsyncIterator[bool]:
+    """Whether nobody else is at it, and nobody will be as long as this is entered.
+
+    Raises redis.RedisError on entry.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(leased(redis, name, seconds=seconds))
+        except LeaseTaken:
+            mine = False
+        else:
+            mine = True
+        yield mine

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.lock import Lock
-from redis.exceptions import LockError, RedisError
+from redis.exceptions import RedisError
+
+from infra.leases import alone
 
 log = structlog.get_logger(__name__)
 
@@ -37,25 +36,13 @@ class MailNotes:
         except (RedisError, OSError) as error:
             log.warning("mail_not_noted", mail=mail, reason=str(error)[:300])
 
-    @asynccontextmanager
-    async def alone(self, mail: str) -> AsyncIterator[bool]:
+    def alone(self, mail: str) -> AbstractAsyncContextManager[bool]:
         """Whether nobody else is sending it, and nobody will as long as this is entered.
 
         Its command may be in the queue twice, when it was published again because nobody could
         note that it had been. Raises redis.RedisError on entry.
         """
-        lock = self._redis.lock(f"{_key(mail)}:sending", timeout=HELD, blocking=False)
-        if not await lock.acquire():
-            yield False
-            return
-        keeping = asyncio.create_task(_keep(lock))
-        try:
-            yield True
-        finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
-            with suppress(LockError, RedisError, OSError):
-                await lock.release()
+        return alone(self._redis, f"mail:{mail}", seconds=HELD)
 
     async def put_off(self, mail: str, seconds: float) -> None:
         """Note that it is not to be tried for so long."""
@@ -66,13 +53,6 @@ class MailNotes:
         if await self._redis.get(_key(mail)) != b"later":
             return 0.0
         return max(0.0, int(await self._redis.pttl(_key(mail))) / 1000)
-
-
-async def _keep(lock: Lock) -> None:
-    while True:
-        await asyncio.sleep(HELD / 5)
-        with suppress(LockError, RedisError, OSError):
-            await lock.extend(HELD, replace_ttl=True)
 
 
 def _key(mail: str) -> str:

@@ -41,9 +41,10 @@ def _written_out(value: object) -> object:
 
 def _storable(instant: datetime) -> datetime:
     """In UTC and whole milliseconds, as MongoDB keeps it, and far enough from the calendar's ends."""
+    if 2 <= instant.year <= 9998:
+        instant = instant.astimezone(UTC)
     if not 1900 <= instant.year <= 9998:
-        raise ValueError("must be in one of the years 1900 to 9998")
-    instant = instant.astimezone(UTC)
+        raise ValueError("must be in one of the years 1900 to 9998, in UTC")
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 

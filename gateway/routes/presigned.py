@@ -7,6 +7,7 @@ from contracts.asset.views import AssetView, PresignedUploadView
 from contracts.permissions import Permission
 from gateway.table import Route, command, custom
 from gateway.uploading.presigned import complete, get_presigned_upload, presign
+from handlers.asset.queries import get_folder
 from handlers.corp.queries import get_open_project
 
 ORG = "/v1/orgs/{org}"
@@ -20,7 +21,7 @@ PRESIGNED_UPLOADS: list[Route] = [
         allow=Permission.ASSET_WRITE,
         answers=PresignedUploadView,
         location=PRESIGNED + "/{upload_id}",
-        references={"project_id": get_open_project},
+        references={"project_id": get_open_project, "folder_id": get_folder},
         carry=presign,
     ),
     command(

@@ -20,9 +20,11 @@ from contracts.types import new_id, now
 from gateway.dispatch import carry_out, respond
 from gateway.errors import DependencyDown
 from gateway.limits import parse_parameters
+from gateway.patience import patience
 from gateway.state import Gateway
 from gateway.table import Route
 from gateway.uploading.metrics import measured_since
+from gateway.uploading.registering import place
 from handlers.asset.documents import PresignedUpload
 from handlers.asset.queries import get_presigned
 from handlers.asset.queries.presigned import presigned_view
@@ -109,12 +111,21 @@ async def complete(
 ) -> web.Response:
     """Let it be verified; measured from when its URLs were given out."""
     with measured_since("presigned", command.upload_id) as upload:
+        await _check_place(actor, command.upload_id)
         response = await carry_out(request, route, gateway, actor, command, print_of_request)
         upload.status = response.status
         if response.status == 201:
             assert isinstance(response.body, bytes)
             upload.bytes = from_json(response.body)["bytes"]
     return response
+
+
+async def _check_place(actor: Actor, upload: str) -> None:
+    """Where it goes may be gone since it was begun: asked before its bytes are read."""
+    with patience():
+        found = await get_presigned(actor, upload)
+        if found.status == "open":
+            await place(actor, found.project_id, found.folder_id)
 
 
 def part_bytes_of(total: int, smallest: int) -> int | None:

@@ -142,8 +142,9 @@ class Quota:
 class Reservation:
     """What one upload holds; grows as it goes."""
 
-    def __init__(self, quota: Quota, actor: Actor, upload: str) -> None:
+    def __init__(self, quota: Quota, actor: Actor, upload: str, *, lease: float = LEASE) -> None:
         self._quota = quota
+        self._lease = lease
         self._actor = actor
         self._upload = upload
         self._held = 0
@@ -161,7 +162,9 @@ class Reservation:
         need = max(total, self._held if stale else 0)
         ahead = 0 if exactly or self._held >= total else min(max(total, SMALLEST), LARGEST)
         try:
-            held = await self._quota.hold(self._actor, self._upload, need, want=need + ahead)
+            held = await self._quota.hold(
+                self._actor, self._upload, need, want=need + ahead, lease=self._lease
+            )
         except DependencyDown:
             if self._held >= total:
                 return  # it is only the renewal, and there is time for another

@@ -34,7 +34,7 @@ from gateway.uploading.tus_protocol import (
     number_in,
     wrong,
 )
-from gateway.uploading.tus_quota import held, hold, hold_on, release
+from gateway.uploading.tus_quota import held, hold, hold_on, hold_still, release
 from infra.leases import Lease
 from infra.staged_uploads import Finished, Note
 
@@ -231,7 +231,9 @@ async def _write(
     finally:
         with patience():
             await resumables.uploads.touch(upload.org, upload.id)
-    return await resumables.find(upload.org, upload.id)
+    found = await resumables.find(upload.org, upload.id)
+    await hold_still(gateway, actor, found)
+    return found
 
 
 async def _act(actor: Actor, upload: Upload) -> Actor:

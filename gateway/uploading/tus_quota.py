@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from contracts.actor import Actor
+from contracts.asset.errors import QuotaExceeded
 from gateway.errors import DependencyDown
 from gateway.state import Gateway
 from gateway.uploading.quota import Reservation
@@ -33,12 +34,21 @@ async def held(
     gateway: Gateway, actor: Actor, upload: Upload, chunks: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
     """The chunks, held before they are passed on where no length was said. Raises QuotaExceeded."""
-    total, growing = upload.offset, Reservation(gateway.quota, actor, upload.id)
+    # Between two requests nobody renews it: what has come is stored for as long as an upload is.
+    total = upload.offset
+    growing = Reservation(gateway.quota, actor, upload.id, lease=_lease(gateway))
     async for chunk in chunks:
         total += len(chunk)
         if upload.note.length is None:
             await growing.cover(total)
         yield chunk
+
+
+async def hold_still(gateway: Gateway, actor: Actor, upload: Upload) -> None:
+    """Of what was held in advance, keep what has come: the next request may be days away."""
+    if upload.note.length is None:
+        with suppress(DependencyDown, QuotaExceeded):
+            await hold_on(gateway, actor, upload)
 
 
 async def release(gateway: Gateway, actor: Actor, id: str) -> None:

@@ -24,6 +24,7 @@ from gateway.limits import parse_parameters
 from gateway.patience import patience
 from gateway.scopes import act_in_path
 from gateway.state import Gateway
+from gateway.uploading.metrics import Measured, measured
 from gateway.uploading.quota import Reservation
 from gateway.uploading.receiving import CHUNK, Received, UploadParameters, receive, receive_form
 from gateway.uploading.registering import POLL, hand_over
@@ -60,6 +61,23 @@ class VersionParameters(BaseModel):
 async def upload_version(request: web.Request, gateway: Gateway, actor: Actor) -> web.Response:
     """Upload a newer version: its raw bytes, or multipart/form-data with a part called file."""
     own = VersionParameters(**parse_parameters(request, VersionParameters))
+    form = request.content_type.startswith("multipart/")
+    with measured("form" if form else "raw") as upload:
+        response = await _upload(request, gateway, actor, own, upload, form=form)
+    if own.wait and response.status == 201:
+        return await _when_ready(request, response, gateway, actor)
+    return response
+
+
+async def _upload(
+    request: web.Request,
+    gateway: Gateway,
+    actor: Actor,
+    own: VersionParameters,
+    upload: Measured,
+    *,
+    form: bool,
+) -> web.Response:
     given = UploadParameters(filename=own.filename, wait=own.wait)
     limit = gateway.settings.assets.upload_limit
     if request.content_length is not None and request.content_length > limit + CHUNK:
@@ -68,7 +86,6 @@ async def upload_version(request: web.Request, gateway: Gateway, actor: Actor) -
         acting = await act_in_path(ADD, actor, request.match_info)
         asset = await _open_asset(actor, request.match_info["asset"], if_match(request))
     assert acting is not None
-    form = request.content_type.startswith("multipart/")
     size = None if form else request.content_length
     async with gateway.quota.reserved(actor, size) as reservation:
         received = await _received(request, gateway, actor, given, form, reservation)
@@ -78,8 +95,7 @@ async def upload_version(request: web.Request, gateway: Gateway, actor: Actor) -
         response = await hand_over(
             request, ADD, gateway, acting, command, received, reservation, print_of_request
         )
-    if given.wait and response.status == 201:
-        return await _when_ready(request, response, gateway, actor)
+    upload.status, upload.bytes = response.status, received.written.bytes
     return response
 
 

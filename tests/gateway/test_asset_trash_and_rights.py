@@ -146,6 +146,9 @@ async def test_rights_that_cannot_be_are_refused_where_they_are_wrong(alpha: Ten
         ({"territories": ["DE"] * 501}, "/rights/territories"),
         ({"expires_at": "2027-01-01"}, "/rights/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-23:00"}, "/rights/expires_at"),
+        ({"expires_at": "9998-12-31T23:59:59-23:00"}, "/rights/expires_at"),
+        ({"starts_at": "1900-01-01T00:00:00+01:00"}, "/rights/starts_at"),
+        ({"starts_at": "0001-01-01T00:00:00+01:00"}, "/rights/starts_at"),
         (
             {"starts_at": "2027-01-02T00:00:00Z", "expires_at": "2027-01-01T00:00:00Z"},
             "/rights/expires_at",

@@ -210,6 +210,8 @@ async def test_the_library_is_searched_sorted_and_paged(shelf: Shelf) -> None:
         ("min_bytes=2&max_bytes=1", "min_bytes"),
         ("created_after=1700000000", "created_after"),
         ("updated_before=tomorrow", "updated_before"),
+        ("created_after=9999-12-31T23:59:59-23:59", "created_after"),
+        ("updated_after=0001-01-01T00:00:00%2B00:01", "updated_after"),
         ("orientation=round", "orientation"),
         ("media_type=png", "media_type"),
         ("folder_id=top", "folder_id"),

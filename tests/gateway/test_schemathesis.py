@@ -125,7 +125,7 @@ async def configuration(api: Api, tenant: Tenant) -> str:
         '[[operations]]\ninclude-operation-id = "refreshSession"',
         "[operations.checks.allow_header_conformance]\nenabled = false",
         # The same of .../uploads/presign and the like, which are also .../uploads/{upload}.
-        '[[operations]]\ninclude-path-regex = "/uploads/(presign|complete)$"',
+        '[[operations]]\ninclude-path-regex = "/(uploads/(presign|complete)|assets/bulk)$"',
         "[operations.checks.allow_header_conformance]\nenabled = false",
         # The bytes of the tus protocol have a type it cannot make: test_tus_hostile does.
         '[[operations]]\ninclude-operation-id = ["appendToUpload", "createUpload", "overrideUpload"]',

@@ -47,3 +47,6 @@ class RetagAssets(Command):
 
     tag: Tag
     to: Tag
+    after: Annotated[str, Field(max_length=100, description="The asset behind which to go on.")] = (
+        ""
+    )

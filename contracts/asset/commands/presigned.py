@@ -28,6 +28,7 @@ class PresignUpload(Command):
         Sha256 | None, Field(description="Refuse the bytes unless they have this digest.")
     ] = None
     project_id: Id | None = None
+    folder_id: Id | None = None
     tags: Tags = ()
     upload_id: Annotated[Id | None, FromGateway] = None
     blob_id: Annotated[Id | None, FromGateway] = None

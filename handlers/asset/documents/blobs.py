@@ -9,6 +9,13 @@ from bus.documents import Aggregate
 from contracts.asset.types import AssetKind
 from contracts.types import Instant, now
 
+_PASSING = {
+    "asset.image_timeout",
+    "asset.image_failed",
+    "asset.inspection_timeout",
+    "asset.bytes_missing",
+}
+
 
 class StoredRendition(BaseModel):
     """One rendition in the object store."""
@@ -42,6 +49,11 @@ class Media(BaseModel):
     unpacked_bytes: int | None = None
     error_code: str | None = None
     error_detail: str | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the next look may find more: it was the machine that failed, or may have been."""
+        return self.error_code in _PASSING
 
 
 class Blob(Aggregate):

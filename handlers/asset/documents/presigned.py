@@ -23,6 +23,7 @@ class PresignedUpload(Aggregate):
     media_type: str = ""
     sha256: str | None = None
     project_id: str | None = None
+    folder_id: str | None = None
     tags: list[str] = []
     expires_at: Instant
     status: Literal["open", "completed", "refused"] = "open"

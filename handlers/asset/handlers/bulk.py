@@ -95,16 +95,21 @@ async def rename_tag(command: RenameTag, uow: UnitOfWork) -> RetagView:
 
 
 async def retag_assets(command: RetagAssets, uow: UnitOfWork) -> None:
-    wanted = {"organization_id": uow.org, "labels": label(command.tag)}
-    assets = await Asset.find(wanted).limit(AT_ONCE).to_list()
+    wanted = {
+        "organization_id": uow.org,
+        "labels": label(command.tag),
+        # Each asset once: of two renames that undo each other there would be no end.
+        "_id": {"$gt": command.after},
+    }
+    assets = await Asset.find(wanted).sort("+_id").limit(AT_ONCE).to_list()
     for asset in assets:
         replaced = (command.to if tag == command.tag else tag for tag in asset.tags)
         asset.tags = list(dict.fromkeys(replaced))
         uow.save(asset)
         if asset.trashed_at is None:
             uow.emit(updated(asset), asset)
-    if assets:
-        uow.send(command)
+    if len(assets) == AT_ONCE:
+        uow.send(command.model_copy(update={"after": assets[-1].id}))
 
 
 def _check_fields(command: ChangeAssets) -> None:

@@ -94,6 +94,8 @@ class Leftovers:
         taken = await self._named(ids, streams.dead("asset"))
         taken |= await self._named(ids, streams.commands("asset"))
         taken |= await self._named(ids, streams.commands("asset", "slow"))
+        # Once more: a command may have become a dead letter, as a letter may have been sent again.
+        taken |= await self._named(ids, streams.dead("asset"))
         taken |= {blob_of(id) async for _, id, _ in self.store.staging().list()}
         for field in ("_id", "blob_id"):
             found = PresignedUpload.get_pymongo_collection().find({field: {"$in": ids}}, {field: 1})

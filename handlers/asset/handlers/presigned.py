@@ -28,6 +28,7 @@ from contracts.base import Command
 from contracts.errors import DomainError
 from contracts.types import now
 from handlers.asset.documents import IN_LIBRARY, Asset, Blob, PresignedUpload
+from handlers.asset.handlers.holding import hold_folder
 from handlers.asset.handlers.patience import patient
 from handlers.asset.handlers.registering import register_asset
 from handlers.asset.handlers.verifying import direct_of, verified
@@ -70,6 +71,7 @@ class Presigned:
             media_type=command.media_type or "",
             sha256=command.sha256,
             project_id=command.project_id,
+            folder_id=command.folder_id,
             tags=list(command.tags),
             expires_at=command.expires_at,
         )
@@ -84,6 +86,8 @@ class Presigned:
             return await _made_before(upload)
         if upload.status == "refused":
             raise DomainError.all()[upload.refused_as](upload.refusal)
+        # Seen before the bytes are copied: what is refused after that is swept much later.
+        await hold_folder(upload.folder_id, uow)
         async with patient():
             found = await verified(self.store, upload, command.parts, self.forbidden)
         if isinstance(found, DomainError):

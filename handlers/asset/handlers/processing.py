@@ -35,7 +35,7 @@ class Processing:
         if blob is None:
             raise Retry(0.5, "the bytes' document is not visible yet")
         pipeline = self.rendering.pipeline
-        if blob.media is None or blob.media.pipeline != pipeline:
+        if blob.media is None or blob.media.pipeline != pipeline or blob.media.may_pass:
             media = await self.look_into(content)
             # Read anew: looking took a while, and only what is written now must be fresh.
             source = content

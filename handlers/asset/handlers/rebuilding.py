@@ -25,6 +25,7 @@ from infra.object_store import ObjectStore
 
 log = structlog.get_logger(__name__)
 
+_WHY = {"error_code", "error_detail"}
 AT_ONCE = 100
 """Assets that are shown their new renditions by one command; blobs swept at one ring."""
 
@@ -131,12 +132,18 @@ class Rebuilding:
         ).to_list(AT_ONCE)
         for asset in behind:
             self.processing.conclude(asset, blob.media, uow)
-        # So that nobody restores a version to renditions that are gone.
+        # So that nobody restores a version to renditions that are gone, nor sees them named by
+        # one that was refused for what it is.
         versions = await AssetVersion.find(
-            {"blob_id": blob.id, "status": "ready", "media.pipeline": {"$ne": current}}
+            {
+                "blob_id": blob.id,
+                "media.pipeline": {"$ne": current},
+                "$or": [{"status": "ready"}, {"media.renditions.0": {"$exists": True}}],
+            }
         ).to_list(AT_ONCE)
         for version in versions:
-            version.media = blob.media
+            why = version.media.model_dump(include=_WHY) if version.media is not None else {}
+            version.media = blob.media.model_copy(deep=True, update=why)
             uow.save(version)
         if behind or versions:
             uow.send(command)
@@ -158,7 +165,8 @@ class Rebuilding:
 
     def _is_current(self, blob: Blob) -> bool:
         pipeline = self.processing.rendering.pipeline
-        return blob.media is not None and blob.media.pipeline == pipeline
+        media = blob.media
+        return media is not None and media.pipeline == pipeline and not media.may_pass
 
 
 def _is_of_another_kind(version: AssetVersion) -> bool:

@@ -57,7 +57,7 @@ class Trash:
 async def restore_asset(command: RestoreAsset, uow: UnitOfWork) -> AssetView:
     asset = await load_trashed(command.asset, uow)
     check_revision(asset, command.if_revision)
-    bring_back(asset, uow)
+    await bring_back(asset, uow)
     return asset_view(asset)
 
 

@@ -16,6 +16,7 @@ from contracts.asset.events import AssetRestored
 from contracts.asset.types import UserKind
 from contracts.errors import FieldError
 from handlers.asset.documents import Asset, AssetUser
+from handlers.asset.handlers.holding import hold_place
 
 SHOWN = 20
 """Uses that a refusal names."""
@@ -48,7 +49,7 @@ async def keep_uses(
         uow.save(asset)
         # What is only told again has had its effect at the time.
         if each in after and asset.trashed_at is not None and uow.replay is None:
-            bring_back(asset, uow, used_by=id)
+            await bring_back(asset, uow, used_by=id)
 
 
 async def keep_name(kind: UserKind, id: str, name: str, uow: UnitOfWork) -> None:
@@ -62,8 +63,9 @@ async def keep_name(kind: UserKind, id: str, name: str, uow: UnitOfWork) -> None
     _store(user, uow, known=known is not None)
 
 
-def bring_back(asset: Asset, uow: UnitOfWork, *, used_by: str | None = None) -> None:
-    """Stage that an asset leaves the trash."""
+async def bring_back(asset: Asset, uow: UnitOfWork, *, used_by: str | None = None) -> None:
+    """Stage that an asset leaves the trash, for the folder it was in while there is one."""
+    await hold_place(asset, uow)
     asset.trashed_at = asset.trashed_by = asset.purge_at = None
     uow.save(asset)
     uow.emit(

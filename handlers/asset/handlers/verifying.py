@@ -64,6 +64,7 @@ async def verified(
         bytes=looked.bytes,
         sha256=looked.sha256,
         project_id=upload.project_id,
+        folder_id=upload.folder_id,
         tags=tuple(upload.tags),
     )
 

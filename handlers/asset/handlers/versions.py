@@ -201,14 +201,21 @@ class Versions:
         references: References,
         loaded: AssetVersion | None = None,
     ) -> None:
-        """Stage the end of the oldest versions beyond the limit; of those before the current."""
-        over = asset.versions - self.limit
-        if over <= 0:
-            return
-        earlier = {"asset_id": asset.id, "number": {"$lt": asset.number}}
-        for version in await AssetVersion.find(earlier).sort("+_id").limit(over).to_list():
-            same = loaded is not None and loaded.id == version.id
-            _remove(asset, loaded if same and loaded else version, uow, references)
+        """Stage the end of the oldest versions beyond the limit.
+
+        Of those before the current, and then of those after it that have failed: what waits to
+        be looked into may yet be shown.
+        """
+        earlier = {"number": {"$lt": asset.number}}
+        failed = {"number": {"$gt": asset.number}, "status": "failed"}
+        for those in (earlier, failed):
+            over = asset.versions - self.limit
+            if over <= 0:
+                return
+            wanted = {"asset_id": asset.id, **those}
+            for version in await AssetVersion.find(wanted).sort("+_id").limit(over).to_list():
+                same = loaded is not None and loaded.id == version.id
+                _remove(asset, loaded if same and loaded else version, uow, references)
 
 
 def _remove(asset: Asset, version: AssetVersion, uow: UnitOfWork, references: References) -> None:

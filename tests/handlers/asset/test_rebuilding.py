@@ -17,16 +17,18 @@ from bus.logged import logged_event
 from bus.replay.lane import Again, ReplayHandling
 from bus.unit_of_work import inbox_key
 from contracts.asset.commands import DeleteAsset, PurgeAsset, SweepRenditions
+from contracts.asset.errors import VersionKindDiffers
 from contracts.envelope import Envelope
-from handlers.asset.documents import Asset, Blob
+from handlers.asset.documents import Asset, AssetVersion, Blob
 from handlers.asset.handlers import Rebuilding
 from handlers.asset.handlers.rendering import Stage, tell_nobody
 from handlers.asset.queries import get_asset
-from handlers.asset.rules import PIPELINE, rendition_key
+from handlers.asset.rules import PIPELINE, rendition_key, version_id
 from handlers.asset.worker import REBUILDS, commands_of
 from infra.images import ImageRejected
 from tests.handlers.asset.conftest import Library
 from tests.handlers.asset.test_asset_handlers import EDITOR, upload
+from tests.handlers.asset.versioned import add_version
 
 NEXT = PIPELINE + 1
 POLICY = Policy(max_deliveries=1, backoff_base=0.01, claim_after=1.0, timeout=20.0)
@@ -162,6 +164,37 @@ async def test_old_renditions_stay_while_an_asset_shows_them_and_it_is_shown_the
     assert await changed.due() == []
 
 
+async def test_no_version_names_renditions_that_were_swept(library: Library) -> None:
+    made = await upload(library)
+    await library.run_sent()
+    for data in (b"second", b"third"):
+        await add_version(library, made["id"], data)
+        await library.run_sent()
+    # The second as one that was refused for what it is: it names what was made of it all the same.
+    refused = {"status": "failed", "media.error_code": VersionKindDiffers.code}
+    wanted = {"_id": version_id(made["id"], 2)}
+    await AssetVersion.get_pymongo_collection().update_one(wanted, {"$set": refused})
+    changed = of_pipeline(library, NEXT)
+    await feed(library, changed)
+    for name, data in (("a.png", b"second"), ("b.png", b"a picture")):
+        await upload(library, data, name=name)
+    await library.run_sent()
+    for due in await changed.due():
+        await library.do(due)
+    await library.run_sent()
+    assert await changed.due() == []
+    stored = set(await names(library))
+    shown = await AssetVersion.find().to_list()
+    assert [each.status for each in shown] == ["ready", "failed"]
+    for each in [*shown, *await Asset.find().to_list()]:
+        assert each.media is not None
+        assert {rendition.key for rendition in each.media.renditions} <= stored, each
+        assert each.media.renditions
+    (kept,) = [each.media for each in shown if each.status == "failed"]
+    assert kept is not None
+    assert kept.error_code == VersionKindDiffers.code
+
+
 async def test_what_had_failed_gets_another_chance(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +214,38 @@ async def test_what_had_failed_gets_another_chance(
     await feed(library, of_pipeline(library, NEXT + 1), "rpl_2")
     view = await get_asset(EDITOR, made["id"])
     assert (view.status, view.error, len(view.renditions)) == ("ready", None, 1)
+
+
+async def test_what_the_machine_was_too_busy_for_is_tried_again_when_it_comes_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(source: Any, into: Any, progress: Any = None) -> Any:
+        raise ImageRejected("asset.image_timeout", "It took too long.")
+
+    with monkeypatch.context() as busy:
+        busy.setattr(library.images, "render", late)
+        first = await upload(library)
+        await library.run_sent()
+        assert (await get_asset(EDITOR, first["id"])).status == "failed"
+    second = await upload(library, name="again.png")
+    await library.run_sent()
+    assert (await get_asset(EDITOR, second["id"])).status == "ready"
+    await feed(library, library.rebuilding)
+    assert (await get_asset(EDITOR, first["id"])).status == "ready"
+
+
+async def test_a_replay_tries_again_what_the_machine_was_too_busy_for(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(source: Any, into: Any, progress: Any = None) -> Any:
+        raise ImageRejected("asset.image_timeout", "It took too long.")
+
+    with monkeypatch.context() as busy:
+        busy.setattr(library.images, "render", late)
+        made = await upload(library)
+        await library.run_sent()
+    await feed(library, library.rebuilding)
+    assert (await get_asset(EDITOR, made["id"])).status == "ready"
 
 
 async def test_what_was_fine_stays_as_it_is_where_the_new_pipeline_cannot_render_it(

@@ -441,3 +441,15 @@ class TestLimit:
         view = await get_asset(EDITOR, asset)
         assert (view.version, view.versions) == (8, 3)
         await check_references(library)
+
+    async def test_those_that_failed_count_too(self, library: Library) -> None:
+        asset = await ready(library, b"1")
+        for number in range(2, 8):
+            await add_version(library, asset, b"broken %d" % number)
+            await library.run_sent()
+        assert await numbers(asset) == [1, 6, 7], "what is shown stays, and the newest"
+        await add_version(library, asset, b"8")
+        await library.run_sent()
+        assert await numbers(asset) == [1, 7, 8]
+        assert (await get_asset(EDITOR, asset)).version == 8
+        await check_references(library)
