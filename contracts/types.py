@@ -138,9 +138,11 @@ def _visible(text: str) -> str:
 
 
 _ID = "[a-z0-9]{2,12}_[A-Za-z0-9_-]{1,64}"
-Id = Annotated[str, StringConstraints(pattern=rf"^{_ID}$", max_length=80)]
-IdOrNone = Annotated[str, StringConstraints(pattern=rf"^(none|{_ID})$", max_length=80)]
-IdOrRoot = Annotated[str, StringConstraints(pattern=rf"^(root|{_ID})$", max_length=80)]
+ID_PATTERN = rf"^{_ID}$"
+NONE_PATTERN, ROOT_PATTERN = rf"^(none|{_ID})$", rf"^(root|{_ID})$"
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=80)]
+IdOrNone = Annotated[str, StringConstraints(pattern=NONE_PATTERN, max_length=80)]
+IdOrRoot = Annotated[str, StringConstraints(pattern=ROOT_PATTERN, max_length=80)]
 """Filters by what a thing is in, which may be nothing."""
 Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(_time_text)]
@@ -164,5 +166,6 @@ Tag = Annotated[
 _WORD = "[a-z0-9][a-z0-9_-]*"
 TYPE_PATTERN = rf"^{_WORD}(\.{_WORD})*(\.\*)?$"
 """A type of events, or with ``.*`` at its end all that begin so."""
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
 Revision = Annotated[int, Field(ge=1, description="Counts changes; the ETag of the view.")]

@@ -6,8 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.asset.territories import TERRITORY_PATTERN
+from contracts.asset.transforms import REGION_PATTERN
+from contracts.asset.types import MEDIA_TYPE_PATTERN, NEAR_COLOR_PATTERN
 from contracts.corp.types import COLOR_PATTERN
-from contracts.types import SLUG_PATTERN, TYPE_PATTERN
+from contracts.types import (
+    ID_PATTERN,
+    NONE_PATTERN,
+    ROOT_PATTERN,
+    SHA256_PATTERN,
+    SLUG_PATTERN,
+    TYPE_PATTERN,
+)
 
 _COUNTED = {
     "too_short": ("at least", "min_length", "item"),
@@ -28,6 +38,14 @@ _PATTERNS = {
     SLUG_PATTERN: "must be of a-z, 0-9 and hyphens, with no hyphen at its ends",
     COLOR_PATTERN: "must be #RRGGBB or #RRGGBBAA",
     TYPE_PATTERN: "must be a type, such as corp.brand.created, or the beginning of some: corp.*",
+    ID_PATTERN: "must be an id, as answers give it",
+    NONE_PATTERN: "must be an id, as answers give it, or none",
+    ROOT_PATTERN: "must be an id, as answers give it, or root",
+    SHA256_PATTERN: "must be a SHA-256: 64 digits of 0-9 and a-f",
+    TERRITORY_PATTERN: "must be an ISO 3166-1 alpha-2 code in capitals, such as DE",
+    REGION_PATTERN: "must be four numbers: x,y,width,height",
+    MEDIA_TYPE_PATTERN: "must be a media type, such as image/png, or a family: image/*",
+    NEAR_COLOR_PATTERN: "must be RRGGBB, or #RRGGBB with the # as %23",
 }
 _MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
 _BEGINNINGS = (("Value error, ", ""), ("Input should ", "must "), ("String should ", "must "))

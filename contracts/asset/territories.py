@@ -268,9 +268,10 @@ def _assigned(code: str) -> str:
     return code
 
 
+TERRITORY_PATTERN = r"^[A-Z]{2}$"
 Territory = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Z]{2}$"),
+    StringConstraints(pattern=TERRITORY_PATTERN),
     AfterValidator(_assigned),
     Field(description="ISO 3166-1 alpha-2, in capitals."),
 ]

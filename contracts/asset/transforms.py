@@ -17,9 +17,8 @@ MadeFormat = Literal["avif", "webp", "jpeg", "png", "still"]
 
 Side = Annotated[int, Field(ge=1, le=16_383)]
 Quality = Annotated[int, Field(ge=1, le=100)]
-Region = Annotated[
-    str, StringConstraints(pattern=r"^[0-9]{1,6},[0-9]{1,6},[0-9]{1,6},[0-9]{1,6}$", max_length=27)
-]
+REGION_PATTERN = r"^[0-9]{1,6},[0-9]{1,6},[0-9]{1,6},[0-9]{1,6}$"
+Region = Annotated[str, StringConstraints(pattern=REGION_PATTERN, max_length=27)]
 """``x,y,width,height`` in pixels of the upright original."""
 
 

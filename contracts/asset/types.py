@@ -16,6 +16,10 @@ AssetStatus = Literal["processing", "ready", "failed"]
 LAST_VERSION = 999_999
 """Ids of versions have six digits for the number."""
 
+MEDIA_TYPE_PATTERN = r"^[A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)$"
+NEAR_COLOR_PATTERN = "^#?[0-9a-fA-F]{6}$"
+"""A media type or a family of them, and a colour, as the library is asked for them."""
+
 _DIGITS = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 

@@ -57,7 +57,9 @@ class AssetView(View):
     error: AssetErrorView | None = None
     url: str = Field(description="The original.")
     download_url: str | None = Field(
-        None, description="The original, to be saved under the asset's name."
+        None,
+        description="The original, to be saved under the asset's name, with the extension of "
+        "what it is.",
     )
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
@@ -96,7 +98,10 @@ class VersionView(View):
     status: AssetStatus
     error: AssetErrorView | None = None
     url: str = Field(description="The original.")
-    download_url: str = Field(description="The original, to be saved under the asset's name.")
+    download_url: str = Field(
+        description="The original, to be saved under the asset's name, with the extension of "
+        "what it is."
+    )
     renditions: tuple[RenditionView, ...] = ()
     placeholder: str | None = Field(None, description="A tiny picture as a data: URI.")
     dominant_color: str | None = Field(None, description="#rrggbb")

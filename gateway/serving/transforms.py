@@ -25,6 +25,8 @@ from gateway.state import Gateway
 
 Number = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}$")]
 
+_EXTENSIONS = {"jpeg": "jpg"}
+
 
 class TransformParameters(SignedParameters):
     """The signed part of a transform's URL: take it as it comes."""
@@ -37,6 +39,7 @@ class TransformParameters(SignedParameters):
     quality: Number | None = None
     format: TransformFormat
     moving: Literal["1"] | None = None
+    name: Annotated[str, Field(max_length=1024)] | None = None
 
 
 async def get_transformed(request: web.Request, gateway: Gateway, _: None) -> web.StreamResponse:
@@ -50,7 +53,8 @@ async def get_transformed(request: web.Request, gateway: Gateway, _: None) -> we
     )
     stat, made = await gateway.pictures.get(_command(request, given, format_))
     media_type = f"image/{made}"
-    name = f"{stat.key.split('/')[3]}.{made}"
+    # URLs signed before they had a name are good for a while.
+    name = f"{given.name or stat.key.split('/')[3]}.{_EXTENSIONS.get(made, made)}"
     return await send_object(
         request,
         gateway,

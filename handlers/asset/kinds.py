@@ -117,3 +117,10 @@ def served_name(name: str, media_type: str) -> str:
     elif media_type in _BUILT_UPON and not promises_program(given):
         return name
     return f"{name}.{fitting[0]}"
+
+
+def picture_name(name: str, made: str) -> str:
+    """The name a picture made of an asset is saved under: ``beach.jpg`` as ``beach-320.webp``."""
+    suffix = PurePath(name).suffix
+    stem = name[: -len(suffix)] if suffix[1:].lower() in _KNOWN else name
+    return f"{stem}-{made}"

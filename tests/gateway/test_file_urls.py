@@ -16,7 +16,7 @@ import pytest
 from file_server import KEY, FileServer
 from gateway_client import Api, Tenant
 from pydantic import ValidationError
-from test_uploads import EVIL_SVG, PNG, assets, text
+from test_uploads import EVIL_SVG, PNG, assets, picture, text
 
 from gateway.serving.disposition import disposition, safe_name
 from infra.secrets import file_signer
@@ -369,6 +369,34 @@ async def test_a_download_is_saved_under_the_name_that_the_asset_has(
             f'{kind}; filename="H_user _am_ See.png"; '
             "filename*=UTF-8''H%C3%A4user%20%22am%22%20See.png"
         )
+
+
+async def test_a_download_has_the_extension_of_what_it_is_whatever_its_name_says(
+    alpha: Tenant, assets: str
+) -> None:
+    owner = alpha.owner.api
+    for name, data, saved in (
+        ("photo.jpg", PNG + secrets.token_bytes(8), "photo.png"),
+        ("notes.png", b"words of no harm " + secrets.token_hex(8).encode(), "notes.txt"),
+    ):
+        made = await owner.post(f"{assets}?filename={quote(name)}", data=data)
+        assert made.status == 201, str(made)
+        view = made.json
+        assert view["name"] == name
+        for url in (view["url"], view["download_url"]):
+            file = await owner.as_(None).get(url)
+            assert f'filename="{saved}"' in file.headers["Content-Disposition"]
+
+
+async def test_renditions_are_saved_under_the_name_of_their_asset(
+    alpha: Tenant, assets: str
+) -> None:
+    owner = alpha.owner.api
+    made = await owner.post(f"{assets}?filename=beach.png&wait=ready", data=picture())
+    for each in made.json["renditions"]:
+        file = await owner.as_(None).get(each["url"])
+        assert f'filename="beach-{each["name"]}"' in file.headers["Content-Disposition"]
+    assert made.json["renditions"]
 
 
 async def test_a_file_goes_out_through_the_whole_gateway(alpha: Tenant, assets: str) -> None:

@@ -152,13 +152,27 @@ async def test_what_cannot_be_made_is_refused_by_field(
 
 
 async def test_only_a_picture_that_could_be_read_is_transformed(alpha: Tenant) -> None:
-    for data, name in (
-        (b"words " + os.urandom(8).hex().encode(), "a.txt"),
-        (photo()[:900], "b.jpg"),
+    for data, name, why in (
+        (b"words " + os.urandom(8).hex().encode(), "a.txt", "kind document"),
+        (photo()[:900], "b.jpg", "could not be rendered. The JPEG"),
     ):
         asset = await uploaded(alpha, data, name)
-        answer = await alpha.owner.api.get(f"{asset}/transform?width=10")
-        assert answer.is_problem(422)["code"] == "asset.transform_impossible"
+        problem = (await alpha.owner.api.get(f"{asset}/transform?width=10")).is_problem(422)
+        assert problem["code"] == "asset.transform_impossible"
+        assert why in problem["detail"]
+
+
+async def test_a_picture_is_saved_under_the_name_of_its_asset_and_its_size(
+    alpha: Tenant,
+) -> None:
+    asset = await uploaded(alpha, photo() + os.urandom(8), quote("Häuser am See.jpg"))
+    for asked, saved in (
+        ({"format": "webp"}, "Häuser am See-300x200.webp"),
+        ({"format": "auto"}, "Häuser am See-300x200.jpg"),
+    ):
+        url = (await view_of(alpha, asset, width=300, **asked))["url"]
+        made = await alpha.owner.api.as_(None).get(url)
+        assert made.headers["Content-Disposition"].endswith(f"UTF-8''{quote(saved)}")
 
 
 async def test_who_reads_assets_may_have_urls_and_nobody_else(
@@ -293,6 +307,7 @@ async def test_nothing_but_what_was_signed_is_made(
         "gravity",
         "quality",
         "format",
+        "name",
         "expires",
         "sig",
     ]
@@ -311,6 +326,7 @@ async def test_nothing_but_what_was_signed_is_made(
         link(quality="71"),
         link(format="png"),
         link(moving="1"),
+        link(name="invoice"),
         link(region="0,0,1,1"),
         link(expires=given["expires"] + "0"),
         link(sig="0" * 64),

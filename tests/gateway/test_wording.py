@@ -48,6 +48,27 @@ async def test_a_pattern_is_said_in_words(alpha: Tenant) -> None:
         assert "^" not in error["detail"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("assets?color=orange", "RRGGBB"),
+        ("assets?media_type=png", "image/png"),
+        ("assets?folder_id=", "an id, as answers give it, or root"),
+        ("assets?project_id=", "an id, as answers give it, or none"),
+        ("assets?sha256=abc", "64 digits"),
+        ("assets/ast_nothing/rights?territory=de", "in capitals"),
+        ("assets/ast_nothing/transform?mode=crop&region=all", "x,y,width,height"),
+    ],
+)
+async def test_so_is_that_of_what_the_library_is_asked_for(
+    asked: str, words: str, alpha: Tenant
+) -> None:
+    answer = await alpha.people["owner"].api.get(f"/v1/orgs/{alpha.org}/{asked}")
+    [error] = answer.is_problem(422)["errors"]
+    assert words in error["detail"]
+    assert "^" not in error["detail"]
+
+
 async def test_what_was_given_is_not_repeated(api: Api) -> None:
     secret = "hunter 2 is my secret"
     answer = await api.post("/v1/auth/register", {"email": secret, "password": secret * 20})

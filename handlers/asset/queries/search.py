@@ -11,7 +11,14 @@ from pydantic import Field, StringConstraints
 from bus.paging import Keyset
 from contracts.asset.errors import FilterInvalid
 from contracts.asset.rights import Moment
-from contracts.asset.types import AssetKind, AssetSort, AssetStatus, Orientation
+from contracts.asset.types import (
+    MEDIA_TYPE_PATTERN,
+    NEAR_COLOR_PATTERN,
+    AssetKind,
+    AssetSort,
+    AssetStatus,
+    Orientation,
+)
 from contracts.base import Contract
 from contracts.errors import FieldError
 from contracts.types import Id, IdOrNone, IdOrRoot, Listed, Sha256, Tag, Time, now
@@ -73,7 +80,7 @@ class AssetFilter(Contract):
         Annotated[
             str,
             StringConstraints(
-                pattern=r"^[A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)$",
+                pattern=MEDIA_TYPE_PATTERN,
                 to_lower=True,
                 max_length=127,
             ),
@@ -82,7 +89,7 @@ class AssetFilter(Contract):
         Field(description="As found in the bytes: `image/png`, or `image/*`."),
     ] = None
     color: Annotated[
-        Annotated[str, StringConstraints(pattern="^#?[0-9a-fA-F]{6}$")] | None,
+        Annotated[str, StringConstraints(pattern=NEAR_COLOR_PATTERN)] | None,
         Field(description="Dominant colour is near this: `#rrggbb`, the # as %23 or left out."),
     ] = None
     color_tolerance: Annotated[

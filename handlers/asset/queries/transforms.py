@@ -24,6 +24,7 @@ from contracts.asset.transforms import (
     TransformView,
 )
 from handlers.asset.documents import IN_LIBRARY, Asset
+from handlers.asset.kinds import picture_name
 from handlers.asset.queries.views import signer_in_use
 from handlers.asset.transforming import Asked, canonical
 
@@ -58,8 +59,11 @@ async def get_transform(
     found = await Asset.find_one({"_id": asset, "organization_id": actor.tenant, **IN_LIBRARY})
     if found is None:
         raise AssetNotFound()
-    if found.kind != "image" or found.status == "failed":
-        raise TransformImpossible()
+    if found.kind != "image":
+        raise TransformImpossible(f"This is of kind {found.kind}; only pictures are transformed.")
+    if found.status == "failed":
+        why = found.media.error_detail if found.media is not None else None
+        raise TransformImpossible(f"It could not be rendered. {why or ''}".strip())
     media = found.media
     if media is None or media.width is None or media.height is None:
         raise AssetNotReady()
@@ -72,7 +76,9 @@ async def get_transform(
         side=signer.side,
     )
     signed = signer.sign(
-        "transform", f"{found.organization_id}/{found.blob_id}", _parameters(wanted, format)
+        "transform",
+        f"{found.organization_id}/{found.blob_id}",
+        _parameters(wanted, format, picture_name(found.name, f"{wanted.width}x{wanted.height}")),
     )
     return TransformView(
         url=signed.url,
@@ -82,7 +88,7 @@ async def get_transform(
     )
 
 
-def _parameters(wanted: Transform, format_: TransformFormat) -> dict[str, str]:
+def _parameters(wanted: Transform, format_: TransformFormat, name: str) -> dict[str, str]:
     """As a URL shows them: in this order, without what is not said."""
     given = {
         "mode": wanted.mode,
@@ -93,5 +99,6 @@ def _parameters(wanted: Transform, format_: TransformFormat) -> dict[str, str]:
         "quality": wanted.quality,
         "format": format_,
         "moving": 1 if wanted.moving else None,
+        "name": name,
     }
-    return {name: str(value) for name, value in given.items() if value is not None}
+    return {each: str(value) for each, value in given.items() if value is not None}

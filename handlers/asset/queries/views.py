@@ -7,7 +7,7 @@ from datetime import datetime
 from contracts.asset.views import AssetErrorView, AssetView, RenditionView, VersionView
 from contracts.types import now
 from handlers.asset.documents import Asset, AssetVersion, Media
-from handlers.asset.kinds import served_name
+from handlers.asset.kinds import picture_name, served_name
 from handlers.asset.rights import rights_view
 from handlers.asset.rules import PIPELINE, blob_key
 from infra.signing import FileSigner
@@ -38,9 +38,9 @@ def asset_view(asset: Asset) -> AssetView:
         height=media.height,
         status=asset.status,
         error=_error(asset),
-        url=_original(asset, served_name(asset.name, asset.media_type)),
+        url=_original(asset, asset.name),
         download_url=_original(asset, asset.name, download=True),
-        renditions=_renditions(media),
+        renditions=_renditions(media, asset.name),
         placeholder=media.placeholder,
         dominant_color=media.dominant_color,
         duration=media.duration,
@@ -91,9 +91,9 @@ def _version_view(
         height=media.height,
         status=content.status,
         error=_error(content),
-        url=_original(content, served_name(asset.name, content.media_type)),
+        url=_original(content, asset.name),
         download_url=_original(content, asset.name, download=True),
-        renditions=_renditions(media),
+        renditions=_renditions(media, asset.name),
         placeholder=media.placeholder,
         dominant_color=media.dominant_color,
         created_at=at,
@@ -111,10 +111,11 @@ def _error(content: Asset | AssetVersion) -> AssetErrorView | None:
 
 def _original(content: Asset | AssetVersion, name: str, *, download: bool = False) -> str:
     key = blob_key(content.organization_id, content.blob_id)
-    return _signers[0].url(key, media_type=content.media_type, filename=name, download=download)
+    served = served_name(name, content.media_type)
+    return _signers[0].url(key, media_type=content.media_type, filename=served, download=download)
 
 
-def _renditions(media: Media) -> tuple[RenditionView, ...]:
+def _renditions(media: Media, name: str) -> tuple[RenditionView, ...]:
     return tuple(
         RenditionView(
             name=each.name,
@@ -122,7 +123,9 @@ def _renditions(media: Media) -> tuple[RenditionView, ...]:
             height=each.height,
             media_type=each.media_type,
             bytes=each.bytes,
-            url=_signers[0].url(each.key, media_type=each.media_type, filename=each.name),
+            url=_signers[0].url(
+                each.key, media_type=each.media_type, filename=picture_name(name, each.name)
+            ),
         )
         for each in media.renditions
     )
