@@ -97,7 +97,10 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 store=store,
                 resumables=Resumables(store, context.redis, settings),
                 signer=file_signer(settings),
-                quota=Quota(Ledger(context.redis), settings.uploads.quota),
+                quota=Quota(
+                    Ledger(context.redis, context.publisher.pipeline.execute),
+                    settings.uploads.quota,
+                ),
                 pictures=Pictures(
                     store,
                     context.publisher,

@@ -9,11 +9,14 @@ has lost them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from functools import cache
+from typing import Any, Literal
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 KEPT = 8 * 86400
 """Seconds after which a book that nobody has opened is forgotten: longer than any lease."""
@@ -113,6 +116,7 @@ return {now, tonumber(redis.call('HGET', sums, 'held') or '0'), redis.call('ZCAR
 """
 )
 
+Execute = Callable[..., Awaitable[Any]]
 Ending = Literal["released", "settled", "queued"]
 
 
@@ -140,13 +144,16 @@ class Book:
 class Ledger:
     """Every method is one round trip, and raises redis.RedisError while Redis is away."""
 
-    def __init__(self, redis: Redis) -> None:
-        # redis-py types each command for the sync and the async client at once.
-        client = cast(Any, redis)
-        self._hold = client.register_script(_HOLD)
-        self._end = client.register_script(_END)
-        self._counted = client.register_script(_COUNTED)
-        self._read = client.register_script(_READ)
+    def __init__(self, redis: Redis, execute: Execute | None = None) -> None:
+        """``execute`` carries one command out, perhaps together with others; else ``redis`` does."""
+        self._execute = execute or redis.execute_command
+
+    async def _run(self, script: str, org: str, args: Sequence[Any]) -> Any:
+        keys = _keys(org)
+        try:
+            return await self._execute("EVALSHA", _sha(script), len(keys), *keys, *args)
+        except NoScriptError:
+            return await self._execute("EVAL", script, len(keys), *keys, *args)
 
     async def hold(
         self, org: str, upload: str, want: int, need: int, *, quota: int, lease: float, fresh: float
@@ -156,7 +163,7 @@ class Ledger:
         The count it goes by is at most ``fresh`` seconds old.
         """
         args = [KEPT, upload, want, need, quota, _micro(lease), _micro(fresh)]
-        return Held(*await self._hold(keys=_keys(org), args=args))
+        return Held(*await self._run(_HOLD, org, args))
 
     async def end(
         self, org: str, upload: str, what: Ending, size: int = 0, *, lease: float = 0, sha: str = ""
@@ -166,17 +173,23 @@ class Ledger:
         Released, nothing is left of it; settled, its bytes are registered; queued, a command
         may register them within ``lease`` seconds.
         """
-        await self._end(keys=_keys(org), args=[KEPT, upload, what, size, _micro(lease), sha])
+        await self._run(_END, org, [KEPT, upload, what, size, _micro(lease), sha])
 
     async def counted(self, org: str, stored: int, began: int, counted: Sequence[str]) -> None:
         """Take a count that began at ``began``, and in which these queued uploads are counted."""
-        await self._counted(keys=_keys(org), args=[KEPT, stored, began, *counted])
+        await self._run(_COUNTED, org, [KEPT, stored, began, *counted])
 
     async def read(self, org: str) -> Book:
         """What is held just now."""
-        now, held, uploads, flat = await self._read(keys=_keys(org), args=[KEPT])
+        now, held, uploads, flat = await self._run(_READ, org, [KEPT])
         names = [each.decode() for each in flat]
         return Book(now, held, uploads, dict(zip(names[::2], names[1::2], strict=True)))
+
+
+@cache
+def _sha(script: str) -> str:
+    # How Redis names a script; nothing is secured by it.
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _keys(org: str) -> list[str]:

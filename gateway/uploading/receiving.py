@@ -13,6 +13,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bus.deadlines import Within
 from contracts.actor import Actor
 from contracts.asset.errors import (
     StorageFull,
@@ -128,7 +129,7 @@ async def _lively(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The chunks, until one is too long in coming or the connection breaks."""
     while True:
         try:
-            async with asyncio.timeout(IDLE):
+            with Within(IDLE):
                 chunk = await anext(chunks, None)
         except (TimeoutError, ConnectionError, web.RequestPayloadError) as error:
             raise UploadCut() from error

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
+from bus.batching import Batcher
 from bus.unit_of_work import UnitOfWork
 from contracts.asset.commands import AddVersion, RegisterAsset, SweepBlob
 from handlers.asset.documents import Blob
+
+
+async def _fetch(wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    either = [{"organization_id": org, "sha256": sha256} for org, sha256 in wanted]
+    found = Blob.get_pymongo_collection().find({"$or": either})
+    return {(each["organization_id"], each["sha256"]): each async for each in found}
+
+
+_stored: Batcher[tuple[str, str], dict[str, Any]] = Batcher(_fetch)
+"""Documents, not models: each unit of work changes one of its own."""
 
 
 class References:
@@ -20,7 +33,8 @@ class References:
     async def take(self, command: RegisterAsset | AddVersion) -> Blob:
         """The blob for bytes that were stored: the one they have already, or a new one."""
         uow = self._uow
-        blob = await Blob.find_one({"organization_id": uow.org, "sha256": command.sha256})
+        stored = await _stored.find((uow.org, command.sha256))
+        blob: Blob | None = None if stored is None else Blob.model_validate(stored)
         if blob is None:
             blob = Blob(
                 id=command.blob_id,
