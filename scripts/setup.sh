@@ -20,9 +20,9 @@ setup() {
         _make_venv
         _install "$wanted"
         _system_libraries
-        if [[ "$wanted" == dev ]]; then _javascript; fi
         _stamp "$wanted"
     fi
+    if [[ "$wanted" == dev ]]; then _javascript; fi
     exec 9<&-
 }
 
@@ -33,8 +33,7 @@ _fail() {
 
 # What the stamp holds: the contents that decide what is installed, and where to.
 _print_of() {
-    { cat "$ROOT/infra/lock/$1.txt" "$ROOT/pyproject.toml" "$ROOT/infra/lock/js/package-lock.json" &&
-        echo "$ROOT"; } | _sha256
+    { cat "$ROOT/infra/lock/$1.txt" "$ROOT/pyproject.toml" && echo "$ROOT"; } | _sha256
 }
 
 _sha256() {
@@ -106,8 +105,11 @@ _install() {
         _fail "Grid8 itself could not be installed into .venv (pip's words are above)."
 }
 
-# What tests and benchmarks are held against; without Node.js those that need it are skipped.
+# What tests and benchmarks are held against; where it cannot be had, those that need it are skipped.
 _javascript() {
+    local folder="$ROOT/infra/lock/js"
+    # npm writes this one last.
+    [[ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]] && return
     if ! command -v npm >/dev/null 2>&1; then
         _apt_install nodejs npm || true
     fi
@@ -116,8 +118,9 @@ _javascript() {
         return
     fi
     echo "Installing JavaScript packages from infra/lock/js/package-lock.json …"
-    _quietly npm ci --prefix "$ROOT/infra/lock/js" --ignore-scripts --no-audit --no-fund ||
-        _fail "The packages of infra/lock/js could not be installed (npm's words are above)."
+    _quietly npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund \
+        --fetch-retries=1 --fetch-timeout=60000 ||
+        echo "Tests with a JavaScript client are skipped: npm could not install them (its words are above)." >&2
 }
 
 _pip() {
