@@ -35,8 +35,10 @@ ONLY_AFTER_A_FAULT = {
     "grid8_realtime_queued_frames",
     "grid8_breaker_state",
     "grid8_breaker_refused_total",
+    "grid8_realtime_hints_total",
 }
-"""Declared, and nothing but 0, while Redis, the store and the sockets' readers are well."""
+"""Declared, and nothing but 0, while Redis, the store and the sockets' readers are well, and
+nobody watches the work on an asset."""
 
 Metrics = dict[str, list[tuple[dict[str, str], float]]]
 
