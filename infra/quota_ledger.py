@@ -142,7 +142,7 @@ class Book:
 
 
 class Ledger:
-    """Every method is one round trip, and raises redis.RedisError while Redis is away."""
+    """Every method is one round trip, but for a script's first, and raises redis.RedisError while Redis is away."""
 
     def __init__(self, redis: Redis, execute: Execute | None = None) -> None:
         """``execute`` carries one command out, perhaps together with others; else ``redis`` does."""

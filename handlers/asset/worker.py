@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from redis.asyncio import Redis
@@ -215,17 +216,17 @@ def picture_pipeline(settings: Settings) -> ImagePipeline:
 def teller(redis: Redis) -> Tell:
     """Tells an asset's channel how far looking into it is."""
 
+    # It knows what it has told, so as not to tell too often.
+    @lru_cache(maxsize=64)
+    def progress(asset: str, org: str) -> Progress:
+        return Progress(
+            redis, work="asset.processing", subject=asset, org=org, channel=f"asset:{asset}"
+        )
+
     async def tell(content: Content, stage: Stage, done: int, total: int) -> None:
         # Also a version that is not shown yet is told of there.
         asset = content.asset_id if isinstance(content, AssetVersion) else content.id
-        progress = Progress(
-            redis,
-            work="asset.processing",
-            subject=asset,
-            org=content.organization_id,
-            channel=f"asset:{asset}",
-        )
-        await progress.tell(stage, done, total)
+        await progress(asset, content.organization_id).tell(stage, done, total)
 
     return tell
 

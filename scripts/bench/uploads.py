@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from infra.embedded.ports import free_port
 from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
 from scripts.bench.processes import UNLIMITED, cpu_seconds, run_load
-from scripts.demo.client import Client
+from scripts.bench.targets import new_account, until_answers
 
 SIDES = ("grid8", "cached", "synced")
 WATCHED = ("gateway", "worker-asset", "mongod", "valkey")
@@ -80,28 +78,15 @@ async def measure(
 async def _targets(
     http: aiohttp.ClientSession, stack: RunningStack, port: int
 ) -> dict[str, dict[str, Any]]:
-    client = Client(http, stack.gateway_url)
-    person = {"email": "bench@example.org", "password": secrets.token_urlsafe(18)}
-    await client.call("Register", "POST", "/v1/auth/register", json={**person, "name": "Bench"})
-    tokens = await client.call("Sign in", "POST", "/v1/auth/sessions", json=person)
-    client.token = tokens["access_token"]
-    org = await client.call("Organization", "POST", "/v1/orgs", json={"name": "Bench"})
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            async with http.get(f"http://127.0.0.1:{port}/"):
-                break
-        except aiohttp.ClientError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
+    token, org = await new_account(http, stack)
+    await until_answers(http, port)
     common = {
-        "token": tokens["access_token"],
+        "token": token,
         "headers": {},
         "media_type": "application/octet-stream",
     }
     return {
-        "grid8": {**common, "url": f"{stack.gateway_url}/v1/orgs/{org['id']}/assets"},
+        "grid8": {**common, "url": f"{stack.gateway_url}/v1/orgs/{org}/assets"},
         "cached": {**common, "url": f"http://127.0.0.1:{port}/cached"},
         "synced": {**common, "url": f"http://127.0.0.1:{port}/synced"},
     }

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import aioboto3
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,7 +16,7 @@ from infra.embedded.running import RunningStack
 from tests.faults.harness import Caller, check_quiet, fault_stack, stores_of, until
 from tests.faults.harness.mix import png
 from tests.faults.line import Line, State
-from tests.infra.s3_servers import moto_server
+from tests.infra.s3_servers import made_bucket, moto_server
 
 ASSETS = 8
 CHANGES = 25
@@ -33,10 +32,8 @@ async def line() -> AsyncIterator[Line]:
         assert target.port
         made = Line(target.hostname, target.port)
         await made.turn("through")
-        session = aioboto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
-        async with session.client("s3", endpoint_url=url, region_name="us-east-1") as s3:
-            await s3.create_bucket(Bucket="grid8-faults")
-        yield made
+        async with made_bucket(url, "grid8-faults"):
+            yield made
         await made.close()
 
 

@@ -9,14 +9,13 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import aioboto3
 import aiohttp
 import pytest
 
 from infra.embedded.running import RunningStack
 from tests.faults.harness import Answer, Caller, fault_stack, until
 from tests.faults.harness.mix import png
-from tests.infra.s3_servers import SLOW_DOWN, FlakyS3, moto_server
+from tests.infra.s3_servers import SLOW_DOWN, FlakyS3, made_bucket, moto_server
 
 BUCKET = "grid8-broken"
 MIB = 1024 * 1024
@@ -33,9 +32,7 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def s3(s3_url: str) -> AsyncIterator[Any]:
-    session = aioboto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
-    async with session.client("s3", endpoint_url=s3_url, region_name="us-east-1") as client:
-        await client.create_bucket(Bucket=BUCKET)
+    async with made_bucket(s3_url, BUCKET) as client:
         yield client
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import aioboto3
 import pytest
 from gateway_client import Api, Person, new_person
 from gateway_stack import QUICK, few_processes, show_logs
 
 from infra.embedded.running import RunningStack
 from infra.embedded.stack import running_stack
-from tests.infra.s3_servers import FlakyS3, moto_server
+from tests.infra.s3_servers import FlakyS3, made_bucket, moto_server
 
 BUCKET = "grid8-tests"
 EXPIRE = 3600
@@ -27,9 +26,7 @@ def s3_url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 async def s3(s3_url: str) -> AsyncIterator[Any]:
     """A client of the S3 itself, with the bucket made."""
-    session = aioboto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
-    async with session.client("s3", endpoint_url=s3_url, region_name="us-east-1") as client:
-        await client.create_bucket(Bucket=BUCKET)
+    async with made_bucket(s3_url, BUCKET) as client:
         yield client
 
 

@@ -345,3 +345,15 @@ async def test_nobody_deletes_or_retags_what_is_of_a_brand_by_its_folder_or_tag(
     await eventually(lambda: shelf.listed("&tag=taken"), lambda ids: ids == [one])
     assert (await lowered.delete(path)).status == 204
     await eventually(shelf.listed, lambda ids: ids == [two])
+
+
+async def test_a_tag_is_not_renamed_on_what_of_another_brand_lies_in_the_trash(
+    api: Api, shelf: Shelf
+) -> None:
+    theirs = await shelf.uploaded(project_id=shelf.projects[1], tags="kept")
+    lowered = await shelf.joined(api, "editor", None, "viewer")
+    assert (await shelf.owner.api.delete(f"{shelf.path}/assets/{theirs}")).status == 204
+    renames = {"tag": "kept", "to": "taken"}
+    (await lowered.post(f"{shelf.path}/tags/rename", renames)).is_problem(403)
+    assert (await shelf.owner.api.delete(f"{shelf.path}/trash/{theirs}")).status == 204
+    assert (await lowered.post(f"{shelf.path}/tags/rename", renames)).status == 200

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+import aioboto3
 from aiohttp import ClientSession, web
 from moto.server import ThreadedMotoServer
 from multidict import CIMultiDict
@@ -24,6 +26,15 @@ def moto_server() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@asynccontextmanager
+async def made_bucket(url: str, name: str) -> AsyncIterator[Any]:
+    """A client of the S3 at ``url``, with the bucket made."""
+    session = aioboto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
+    async with session.client("s3", endpoint_url=url, region_name="us-east-1") as client:
+        await client.create_bucket(Bucket=name)
+        yield client
 
 
 class FlakyS3:

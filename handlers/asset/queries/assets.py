@@ -68,19 +68,18 @@ async def find_projects_of_assets(actor: Actor, assets: Iterable[str]) -> dict[s
 
 async def find_asset_in_folder(actor: Actor, folder: str, projects: Sequence[str]) -> str | None:
     """An asset of one of these projects that lies in a folder, at any depth; None: there is none."""
-    within = {"folder_id": {"$in": await ids_below(actor.tenant, folder)}}
+    within = {**IN_LIBRARY, "folder_id": {"$in": await ids_below(actor.tenant, folder)}}
     return await _any(actor, within, projects)
 
 
 async def find_asset_with_tag(actor: Actor, tag: str, projects: Sequence[str]) -> str | None:
-    """An asset of one of these projects that has a tag; None: there is none."""
+    """An asset of one of these projects that has a tag, also in the trash; None: there is none."""
     return await _any(actor, {"labels": label(tag)}, projects)
 
 
 async def _any(actor: Actor, those: dict[str, Any], projects: Sequence[str]) -> str | None:
     wanted = {
         "organization_id": actor.tenant,
-        **IN_LIBRARY,
         "project_id": {"$in": list(projects)},
         **those,
     }
