@@ -107,9 +107,10 @@ _install() {
 
 # What tests and benchmarks are held against; where it cannot be had, those that need it are skipped.
 _javascript() {
-    local folder="$ROOT/infra/lock/js"
-    # npm writes this one last.
-    [[ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]] && return
+    local folder="$ROOT/infra/lock/js" wanted stamp
+    wanted="$(_sha256 <"$folder/package-lock.json")"
+    stamp="$folder/node_modules/.grid8"
+    [[ -f "$stamp" && "$(<"$stamp")" == "$wanted" ]] && return
     if ! command -v npm >/dev/null 2>&1; then
         _apt_install nodejs npm || true
     fi
@@ -118,9 +119,12 @@ _javascript() {
         return
     fi
     echo "Installing JavaScript packages from infra/lock/js/package-lock.json …"
-    _quietly npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund \
-        --fetch-retries=1 --fetch-timeout=60000 ||
+    if _quietly npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund \
+        --fetch-retries=1 --fetch-timeout=60000; then
+        echo "$wanted" >"$stamp"
+    else
         echo "Tests with a JavaScript client are skipped: npm could not install them (its words are above)." >&2
+    fi
 }
 
 _pip() {

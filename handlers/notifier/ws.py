@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from bus.feed.push_cursor import decode
 from contracts.errors import DomainError
 from contracts.realtime.errors import (
-    AlreadySubscribed,
     FrameInvalid,
-    OpUnknown,
     RealtimeUnavailable,
-    TooManySubscriptions,
     UpgradeMissing,
 )
-from handlers.notifier.client_frames import channel_of, parse, since_of
+from handlers.notifier.conversation import Conversation
 from handlers.notifier.frames import Frame, Hint, Text, op
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
@@ -51,7 +47,6 @@ class WsPeer(Peer):
         self._realtime = realtime
         self._socket = socket
         self._transport = transport
-        self._pending: dict[str, asyncio.Task[None]] = {}
         self._allowance = float(BURST)
         self._counted = time.monotonic()
         self._answered = asyncio.Event()
@@ -61,6 +56,7 @@ class WsPeer(Peer):
             direct=self._write,
             overflow=self.overflow,
         )
+        self._conversation = Conversation(realtime, self)
 
     def deliver(self, frame: Frame) -> None:
         self.outbox.offer(frame.text)
@@ -74,7 +70,7 @@ class WsPeer(Peer):
             self.outbox.offer(op("reset", channel=each.channel, cursor=cursor))
 
     def dropped(self, channel: str, error: DomainError) -> None:
-        self._forget(channel)
+        self._conversation.forget(channel)
         self.outbox.offer(op("unsubscribed", channel=channel, code=error.code, detail=error.detail))
 
     async def end(self, code: Close, reason: str) -> None:
@@ -103,93 +99,12 @@ class WsPeer(Peer):
         if not self._afford():
             self.close(Close.FLOOD, "too many messages")
             return
-        channel: str | None = None
-        try:
-            if message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
-            elif message.type is WSMsgType.TEXT:
-                frame = parse(message.data)
-                channel = frame.get("channel") if isinstance(frame.get("channel"), str) else None
-                self._act(frame)
-            elif message.type is WSMsgType.BINARY:
-                raise FrameInvalid()
-        except DomainError as error:
-            self._complain(error, channel)
-
-    def _act(self, frame: dict[str, Any]) -> None:
-        match frame.get("op"):
-            case "ping":
-                self.outbox.offer(op("pong"))
-            case "subscribe":
-                self._subscribe(channel_of(frame), since_of(frame))
-            case "unsubscribe":
-                self._unsubscribe(channel_of(frame))
-            case _:
-                raise OpUnknown()
-
-    def _subscribe(self, channel: str, since: str | None) -> None:
-        if channel in self.subscriptions or channel in self._pending:
-            raise AlreadySubscribed()
-        if (
-            len(self.subscriptions.keys() | self._pending.keys())
-            >= self._realtime.settings.subscriptions
-        ):
-            raise TooManySubscriptions()
-        positions = decode(since, self.hub.shards) if since is not None else None
-        subscription = self.hub.subscription(self, channel)
-
-        async def subscribe() -> None:
-            try:
-                await self._serve(subscription, positions)
-            except DomainError as error:
-                self._refuse(channel, error)
-            except Exception as error:
-                log.warning("subscribe_failed", channel=channel, reason=str(error)[:200])
-                self._refuse(channel, RealtimeUnavailable())
-            finally:
-                if self._pending.get(channel) is asyncio.current_task():
-                    del self._pending[channel]
-
-        self._pending[channel] = self.start(subscribe())
-
-    async def _serve(
-        self, subscription: Subscription, positions: dict[int, tuple[int, int]] | None
-    ) -> None:
-        channel, shard = subscription.channel, subscription.shard
-        await self.authorise(self._realtime.authorise, channel)
-        self.subscriptions[channel] = subscription
-        since = positions.get(shard) if positions is not None else None
-
-        def announce(recovered: bool) -> None:
-            cursor = self.hub.cursor(shard, since if recovered else None)
-            self.outbox.offer(op("subscribed", channel=channel, cursor=cursor, recovered=recovered))
-
-        if positions is None:
-            announce(False)
-            self.hub.add(subscription)
-        else:
-            await self._realtime.history.resume(self, [subscription], since, announce)
-
-    def _unsubscribe(self, channel: str) -> None:
-        self._forget(channel)
-        subscription = self.subscriptions.pop(channel, None)
-        if subscription is not None:
-            self.hub.remove(subscription)
-        self.outbox.offer(op("unsubscribed", channel=channel))
-
-    def _forget(self, channel: str) -> None:
-        pending = self._pending.pop(channel, None)
-        if pending is not None:
-            pending.cancel()
-
-    def _refuse(self, channel: str, error: DomainError) -> None:
-        subscription = self.subscriptions.pop(channel, None)
-        if subscription is not None:
-            self.hub.remove(subscription)
-        self._complain(error, channel)
-
-    def _complain(self, error: DomainError, channel: str | None) -> None:
-        self.outbox.offer(op("error", code=error.code, detail=error.detail, channel=channel))
+        if message.type is WSMsgType.PING:
+            await self._socket.pong(message.data)
+        elif message.type is WSMsgType.TEXT:
+            self._conversation.hear(message.data)
+        elif message.type is WSMsgType.BINARY:
+            self._conversation.complain(FrameInvalid())
 
     def _afford(self) -> bool:
         at = time.monotonic()
