@@ -156,7 +156,7 @@ class Reservation:
     async def cover(self, total: int, *, exactly: bool = False) -> None:
         """Hold ``total`` bytes in all, at least. Raises QuotaExceeded."""
         self._size = max(self._size, total)
-        stale = time.monotonic() - self._renewed > LEASE / 4
+        stale = self._stale
         if self._held >= total and not stale:
             return
         need = max(total, self._held if stale else 0)
@@ -171,6 +171,10 @@ class Reservation:
             raise
         self._held, self._renewed = held, time.monotonic()
 
+    @property
+    def _stale(self) -> bool:
+        return time.monotonic() - self._renewed > LEASE / 4
+
     async def extend(self, more: int) -> None:
         """Hold ``more`` bytes beside those asked for so far. Raises QuotaExceeded."""
         await self.cover(self._size + more)
@@ -180,7 +184,8 @@ class Reservation:
         total = 0
         async for chunk in chunks:
             total += len(chunk)
-            await self.cover(total)
+            if total > self._held or self._stale:
+                await self.cover(total)
             yield chunk
         self._size = total
 

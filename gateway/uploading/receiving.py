@@ -35,6 +35,8 @@ from infra.media import HEAD_BYTES, Sniffed
 from infra.object_store import ObjectTooLarge, StoreFull, Written
 
 CHUNK = 256 * 1024
+SMALL = 32 * 1024
+"""Bytes of a piece below which copying costs less than a turn of its own."""
 IDLE = 60.0
 """Seconds without a byte after which an upload counts as cut."""
 FIELD_LIMIT = 8 * 1024
@@ -102,11 +104,14 @@ async def receive(
             break
     if not length:
         raise UploadEmpty()
-    head = b"".join(begun)
-    found = admit(head[:HEAD_BYTES], filename, forbidden=gateway.settings.assets.forbidden)
+    head = b"".join([chunk[:HEAD_BYTES] for chunk in begun])[:HEAD_BYTES]
+    found = admit(head, filename, forbidden=gateway.settings.assets.forbidden)
 
     async def whole() -> AsyncIterator[bytes]:
-        yield head
+        # As they came: to put them together would copy them once more.
+        for chunk in begun:
+            yield chunk
+        begun.clear()
         async for chunk in stream:
             yield chunk
 
@@ -237,6 +242,20 @@ async def discard(received: Received | None, gateway: Gateway, actor: Actor) -> 
     if received is not None:
         with contextlib.suppress(DependencyUnavailable, OSError):
             await gateway.store.delete([blob_key(actor.tenant, received.blob)])
+
+
+async def chunks_of(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """A body as it was received: large pieces as they are, small ones that wait put together."""
+    begun = False
+    while True:
+        chunk, _ = await content.readchunk()
+        if len(chunk) < SMALL and begun:
+            chunk += content.read_nowait()
+        if chunk:
+            begun = True
+            yield chunk
+        elif content.at_eof():
+            return
 
 
 async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:

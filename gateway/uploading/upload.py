@@ -12,6 +12,7 @@ from gateway.uploading.metrics import Measured, measured
 from gateway.uploading.receiving import (
     CHUNK,
     UploadParameters,
+    chunks_of,
     receive,
     receive_form,
     require_plain,
@@ -54,7 +55,7 @@ async def _upload(
             )
         else:
             received = await receive(
-                reservation.counted(request.content.iter_chunked(CHUNK)),
+                reservation.counted(chunks_of(request.content)),
                 gateway,
                 actor,
                 declared=request.content_type,

@@ -30,6 +30,7 @@ from gateway.uploading.receiving import (
     CHUNK,
     Received,
     UploadParameters,
+    chunks_of,
     receive,
     receive_form,
     require_plain,
@@ -131,7 +132,7 @@ async def _received(
 ) -> Received:
     if not form:
         return await receive(
-            reservation.counted(request.content.iter_chunked(CHUNK)),
+            reservation.counted(chunks_of(request.content)),
             gateway,
             actor,
             declared=request.content_type,

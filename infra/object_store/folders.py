@@ -6,9 +6,20 @@ import os
 import threading
 from collections import OrderedDict
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 
 _MOST = 64
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """A folder that is kept open. ``users`` are syncing it now; ``kept`` is False once it is
+    forgotten, and whoever is the last to use it closes it."""
+
+    descriptor: int
+    identity: tuple[int, int]
+    users: int = 0
+    kept: bool = True
 
 
 class LastingFolders:
@@ -19,55 +30,77 @@ class LastingFolders:
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._open: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
-    def settle(self, folder: Path, root: Path) -> None:
+    def settle(self, folder: str, root: str) -> None:
         """Make what was put into ``folder`` last, and the folder with all above it to ``root``."""
         try:
+            if self._settled(folder):
+                return
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             return  # the object was deleted at once: then nothing is to last
         try:
             os.fsync(descriptor)
-            if self._lasts(folder, descriptor):
-                return
             above = folder
             # All of them: another writer may have made one and not yet synced it.
             while above != root:
-                above = above.parent
+                above = os.path.dirname(above)
                 with suppress(FileNotFoundError):
                     sync_folder(above)
-            descriptor = self._keep(folder, descriptor)
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
+            known = _Known(descriptor, _identity(os.fstat(descriptor)))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._keep(folder, known)
 
-    def _lasts(self, folder: Path, descriptor: int) -> bool:
+    def _settled(self, folder: str) -> bool:
+        """Sync a folder that is known, where it is the one in that place. Whether it was."""
         with self._lock:
             known = self._open.get(folder)
-            if known is None or not os.path.sameopenfile(known, descriptor):
+            if known is None:
                 return False
             self._open.move_to_end(folder)
+            known.users += 1
+        try:
+            if _identity(os.stat(folder)) != known.identity:
+                return False
+            os.fsync(known.descriptor)
             return True
+        finally:
+            with self._lock:
+                known.users -= 1
+                self._close(known)
 
-    def _keep(self, folder: Path, descriptor: int) -> int:
-        """What is to be closed instead of ``descriptor``; -1 for nothing."""
+    def _keep(self, folder: str, known: _Known) -> None:
         with self._lock:
-            before = self._open.pop(folder, -1)
-            self._open[folder] = descriptor
+            self._forget(self._open.pop(folder, None))
+            self._open[folder] = known
             if len(self._open) > _MOST:
-                os.close(self._open.popitem(last=False)[1])
-            return before
+                self._forget(self._open.popitem(last=False)[1])
+
+    def _forget(self, known: _Known | None) -> None:
+        if known is not None:
+            known.kept = False
+            self._close(known)
+
+    def _close(self, known: _Known) -> None:
+        if not known.kept and not known.users:
+            os.close(known.descriptor)
 
     def close(self) -> None:
         """Forget them all."""
         with self._lock:
             while self._open:
-                os.close(self._open.popitem()[1])
+                self._forget(self._open.popitem()[1])
 
 
-def sync_folder(folder: Path) -> None:
+def _identity(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino
+
+
+def sync_folder(folder: str) -> None:
     """Raises FileNotFoundError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

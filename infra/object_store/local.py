@@ -7,6 +7,7 @@ import errno
 import fcntl
 import itertools
 import os
+import secrets
 import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
@@ -38,6 +39,10 @@ from infra.object_store.staged_local import LocalStaging
 _INCOMING = ".incoming"
 _BATCH_BYTES = 1024 * 1024
 _STALE_SECONDS = 60.0
+_PLENTY = 4 * 1024**3
+_PLENTY_FOR = 0.2
+"""Bytes beyond what must stay free, and seconds for which nobody looks again where so many were:
+more than any disk takes in that time."""
 
 
 class LocalStore:
@@ -46,8 +51,13 @@ class LocalStore:
 
     def __init__(self, folder: Path, *, free_disk: int = 0) -> None:
         self._folder = folder.absolute()
+        self._root = str(self._folder)
         self._incoming_folder = self._folder / _INCOMING
+        # No other store has this beginning, and this one counts.
+        self._aside = f"{self._incoming_folder}/{secrets.token_hex(8)}"
+        self._numbers = itertools.count()
         self._free_disk = free_disk
+        self._roomy_until = 0.0
         self._folders = LastingFolders()
 
     async def start(self) -> None:
@@ -59,8 +69,7 @@ class LocalStore:
     async def write(
         self, key: str, chunks: AsyncIterator[bytes], *, media_type: str, limit: int
     ) -> Written:
-        target = self._target(key)
-        incoming = Incoming(self._incoming_folder, self._require_room, self._folders)
+        target, incoming = self._place(key), self._incoming()
         batch: list[bytes] = []
         waiting = total = 0
         try:
@@ -73,19 +82,18 @@ class LocalStore:
                 if waiting >= _BATCH_BYTES:
                     await in_thread(incoming.add, batch)
                     batch, waiting = [], 0
-            await in_thread(incoming.finish, batch, target, self._folder)
+            await in_thread(incoming.finish, batch, target, self._root)
         except BaseException:
             await in_thread(incoming.discard)
             raise
         return Written(total, incoming.digest.hexdigest())
 
     async def write_file(self, key: str, path: Path, *, media_type: str) -> None:
-        target = self._target(key)
-        incoming = Incoming(self._incoming_folder, self._require_room, self._folders)
+        target, incoming = self._place(key), self._incoming()
         try:
             await in_thread(incoming.open)
             await in_thread(incoming.copy, path)
-            await in_thread(incoming.commit, target, self._folder)
+            await in_thread(incoming.commit, target, self._root)
         finally:
             await in_thread(incoming.discard)
 
@@ -142,12 +150,25 @@ class LocalStore:
 
     def _require_room(self) -> None:
         """Raises StoreFull when less than ``free_disk`` bytes are free."""
-        if shutil.disk_usage(self._folder).free < self._free_disk:
+        now = time.monotonic()
+        if now < self._roomy_until:
+            return
+        free = shutil.disk_usage(self._folder).free
+        if free < self._free_disk:
             raise StoreFull(f"less than {self._free_disk} bytes are free")
+        if free - self._free_disk > _PLENTY:
+            self._roomy_until = now + _PLENTY_FOR
+
+    def _incoming(self) -> Incoming:
+        path = f"{self._aside}-{next(self._numbers)}"
+        return Incoming(path, self._require_room, self._folders)
+
+    def _place(self, key: str) -> str:
+        *folders, name = checked_key(key).split("/")
+        return "/".join([self._root, *(folder + FOLDER_MARK for folder in folders), name])
 
     def _target(self, key: str) -> Path:
-        *folders, name = checked_key(key).split("/")
-        return self._folder.joinpath(*(folder + FOLDER_MARK for folder in folders), name)
+        return Path(self._place(key))
 
     def _open(self, key: str) -> BinaryIO:
         try:
@@ -178,7 +199,7 @@ class LocalStore:
                 folders.add(path.parent)
         for folder in folders:
             with suppress(FileNotFoundError):
-                sync_folder(folder)
+                sync_folder(str(folder))
             # Deepest first, up to the first that still holds something.
             with suppress(OSError):
                 while folder != self._folder:

@@ -8,10 +8,10 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -21,6 +21,9 @@ from infra.object_store.folders import LastingFolders
 FOLDER_MARK = "+"
 ROOM_CHECK_BYTES = 16 * 1024 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_MODE = 0o644
+_VECTOR = 512
+"""Buffers that are written at once; Linux takes 1024."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +34,8 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
     A thread cannot be stopped, so cleaning up beside it would race with it.
     """
-    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs)))
+    loop = asyncio.get_running_loop()
+    return await to_its_end(loop.run_in_executor(None, partial(work, *args, **kwargs)))
 
 
 async def to_its_end(task: asyncio.Future[T]) -> T:
@@ -49,93 +53,131 @@ async def to_its_end(task: asyncio.Future[T]) -> T:
 
 class Incoming:
     """A file being written aside. Every method blocks; ``discard`` comes last unless ``finish``
-    or ``commit`` did."""
+    or ``commit`` did.
+
+    Each system call lets go of the interpreter and has to get it back from a busy loop, so
+    there are no more of them than it takes.
+    """
 
     def __init__(
-        self, folder: Path, require_room: Callable[[], None], folders: LastingFolders
+        self, path: str, require_room: Callable[[], None], folders: LastingFolders
     ) -> None:
+        """``path`` is nobody else's."""
         self.digest = hashlib.sha256()
-        self._folder = folder
+        self._path = path
         self._require_room = require_room
         self._folders = folders
-        self._file: BinaryIO | None = None
-        self._path: Path | None = None
+        self._descriptor = -1
+        self._named = False
         self._until_check = ROOM_CHECK_BYTES
 
     def open(self) -> None:
         self._require_room()
         with full_disk():
-            descriptor, name = tempfile.mkstemp(dir=self._folder)
-        self._path = Path(name)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+        self._named = True
+        if _masked():
+            os.fchmod(self._descriptor, _MODE)
         # Tells a starting store that this file still has an owner; a crash drops it.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def add(self, chunks: list[bytes]) -> None:
         """Write ``chunks``, opening the file first when it is not open."""
-        if self._file is None:
+        if self._descriptor < 0:
             self.open()
-        assert self._file is not None
+        for chunk in chunks:
+            self.digest.update(chunk)
         with full_disk():
-            for chunk in chunks:
-                self.digest.update(chunk)
-                rest = memoryview(chunk)
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-                self._until_check -= len(chunk)
+            self._until_check -= write_all(self._descriptor, chunks)
             if self._until_check <= 0:
                 self._until_check = ROOM_CHECK_BYTES
                 self._require_room()
 
     def copy(self, path: Path) -> None:
-        assert self._file is not None
-        with full_disk(), path.open("rb") as source:
-            shutil.copyfileobj(source, self._file, ROOM_CHECK_BYTES)
+        with full_disk(), path.open("rb") as source, self._file() as target:
+            shutil.copyfileobj(source, target, ROOM_CHECK_BYTES)
         self._require_room()
 
-    def commit(self, target: Path, root: Path) -> None:
+    def _file(self) -> BinaryIO:
+        return open(self._descriptor, "wb", buffering=0, closefd=False)
+
+    def commit(self, target: str, root: str) -> None:
         """Make the bytes last, then the name, with every folder from ``target`` to ``root``."""
-        assert self._file is not None
-        assert self._path is not None
         with full_disk():
-            os.fsync(self._file.fileno())
-            self._path.chmod(0o644)
+            os.fsync(self._descriptor)
             move_into_place(self._path, target, root, self._folders)
-            self._path = None
+            self._named = False
             self._close()
 
-    def finish(self, chunks: list[bytes], target: Path, root: Path) -> None:
+    def finish(self, chunks: list[bytes], target: str, root: str) -> None:
         """The last ``chunks``, and then ``commit``: one turn of a thread instead of two."""
         self.add(chunks)
         self.commit(target, root)
 
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
 
     def discard(self) -> None:
         self._close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-            self._path = None
+        if self._named:
+            self._named = False
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
 
 
-def move_into_place(source: Path, target: Path, root: Path, folders: LastingFolders) -> None:
+@cache
+def _masked() -> bool:
+    """Whether new files of this process have another mode than they are asked for."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return bool(mask & _MODE)
+
+
+def write_all(descriptor: int, chunks: list[bytes]) -> int:
+    """Write buffers to the last byte, in as few system calls as there can be; how many bytes."""
+    total = 0
+    for start in range(0, len(chunks), _VECTOR):
+        part: list[bytes | memoryview] = list(chunks[start : start + _VECTOR])
+        length = sum(map(len, part))
+        total += length
+        while length:
+            written = os.writev(descriptor, part)
+            length -= written
+            while length and written:
+                # Less than asked for: at the end of the disk, or of what one call takes.
+                first = memoryview(part[0])
+                if written < len(first):
+                    part[0] = first[written:]
+                    written = 0
+                else:
+                    written -= len(first)
+                    del part[0]
+    return total
+
+
+def move_into_place(
+    source: str | Path, target: str | Path, root: str | Path, folders: LastingFolders
+) -> None:
     """Rename a file and make its name last, with every folder from ``target`` to ``root``."""
-    _replace(source, target)
-    folders.settle(target.parent, root)
+    target = str(target)
+    folder = os.path.dirname(target)
+    _replace(str(source), target, folder)
+    folders.settle(folder, str(root))
 
 
-def _replace(source: Path, target: Path) -> None:
+def _replace(source: str, target: str, folder: str) -> None:
     for _ in range(100):
         # A delete may remove a folder, empty as it still is, between the two or within mkdir.
         with suppress(FileNotFoundError, FileExistsError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
+            os.replace(source, target)
             return
-        if not source.exists():
+        if not os.path.exists(source):
             break
-    raise FileNotFoundError(errno.ENOENT, "lost while it was written", str(source))
+        with suppress(FileNotFoundError, FileExistsError):
+            os.makedirs(folder, exist_ok=True)
+    raise FileNotFoundError(errno.ENOENT, "lost while it was written", source)
 
 
 @contextmanager
