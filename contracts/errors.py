@@ -25,6 +25,7 @@ class ErrorKind(StrEnum):
     RANGE = "range"
     INVALID = "invalid"
     LOCKED = "locked"
+    UPGRADE = "upgrade"
     CHECKSUM = "checksum"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"

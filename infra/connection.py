@@ -15,6 +15,8 @@ log = structlog.get_logger("connection")
 
 LINE_LIMIT = 8190
 """Bytes of the longest request line or header."""
+KEEP_ALIVE = 3630.0
+"""Seconds; more than the hour of common proxies."""
 LOOK_EVERY = 0.05
 LISTEN_FOR = 1.0
 """Seconds in which a connection with nothing to answer may still bring a request."""
@@ -31,14 +33,21 @@ SECURITY = {
 class Listener:
     """Accepts connections for a server, and lets them finish.
 
-    ``malformed`` answers what cannot be parsed, ``failed`` what we could not answer.
+    ``malformed`` answers what cannot be parsed, ``failed`` what we could not answer. A
+    connection may be without a request for ``patience`` seconds.
     """
 
     def __init__(
-        self, server: web.Server, *, malformed: type[DomainError], failed: type[DomainError]
+        self,
+        server: web.Server,
+        *,
+        malformed: type[DomainError],
+        failed: type[DomainError],
+        patience: float = KEEP_ALIVE,
     ) -> None:
         self.malformed = malformed
         self.failed = failed
+        self.patience = patience
         self.draining = False
         self._server = server
         self._sockets: asyncio.Server | None = None
@@ -83,16 +92,50 @@ class Connection(web.RequestHandler):
     aiohttp would quote the line that is wrong to both, and that may be the one with the token.
     """
 
-    __slots__ = ("_listener",)
+    __slots__ = ("_handed_over", "_listener")
 
     def __init__(self, listener: Listener, server: web.Server) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
+            keepalive_timeout=listener.patience,
             max_line_size=LINE_LIMIT,
             max_field_size=LINE_LIMIT,
         )
         self._listener = listener
+        self._handed_over = False
+
+    @property
+    def upgrading(self) -> bool:
+        """Whether what follows the request is kept as it came, and not read as HTTP."""
+        return self._upgraded and not self._messages
+
+    def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Let another protocol have the connection; it has what came after the request.
+
+        For a handler of a request that is ``upgrading``, once it has answered 101 in full.
+        When the handler returns, nothing is left of this. Raises ConnectionError if the
+        client is gone.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionError("the client is gone")
+        rest, self._message_tail = self._message_tail, b""
+        self._handed_over = True
+        self.transport = None
+        self.keep_alive(False)
+        self.close()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if self._buffer_paused:
+            transport.resume_reading()
+        if rest:
+            protocol.data_received(rest)
+
+    async def start(self) -> None:
+        await super().start()
+        if self._handed_over:
+            self.connection_lost(None)
 
     def is_idle(self) -> bool:
         """Whether no request has been begun and not been answered."""

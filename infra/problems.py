@@ -25,6 +25,7 @@ STATUS: dict[ErrorKind, int] = {
     ErrorKind.RANGE: 416,
     ErrorKind.INVALID: 422,
     ErrorKind.LOCKED: 423,
+    ErrorKind.UPGRADE: 426,
     ErrorKind.RATE_LIMITED: 429,
     ErrorKind.CHECKSUM: 460,  # of no RFC: the tus protocol chose it
     ErrorKind.INTERNAL: 500,

@@ -29,6 +29,22 @@ class UpgradeMissing(DomainError):
     title = "This address only speaks WebSocket"
 
 
+class VersionUnsupported(DomainError):
+    """A WebSocket handshake of another version than RFC 6455's."""
+
+    code = "realtime.version_unsupported"
+    kind = ErrorKind.UPGRADE
+    title = "This version of WebSocket is not spoken here"
+
+
+class HandshakeInvalid(DomainError):
+    """A WebSocket handshake that breaks RFC 6455."""
+
+    code = "realtime.handshake_invalid"
+    kind = ErrorKind.MALFORMED
+    title = "The WebSocket handshake is not valid"
+
+
 class ChannelMissing(DomainError):
     """An event stream without a channel."""
 

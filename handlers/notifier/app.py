@@ -20,10 +20,12 @@ from contracts.realtime.errors import (
     RealtimeFailed,
     RealtimeUnavailable,
     RequestMalformed,
+    VersionUnsupported,
 )
 from contracts.types import new_id
 from handlers.notifier import sse, ws
 from handlers.notifier.state import REALTIME, Realtime
+from handlers.notifier.wire.handshake import VERSION
 from infra.connection import SECURITY, Listener
 from infra.ops import Check, ops_routes
 from infra.problems import problem_response
@@ -34,6 +36,9 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ID: web.RequestKey[str] = web.RequestKey("id", str)
+
+PATIENCE = 20.0
+"""Seconds a connection may be without a complete request; slow handshakes end there."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -94,6 +99,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     id = request[ID]
     try:
         return await handler(request)
+    except VersionUnsupported as error:
+        response = problem_response(error, id)
+        # RFC 6455, 4.4, and RFC 9110, 15.5.22
+        response.headers["Sec-WebSocket-Version"] = VERSION
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Connection"] = "Upgrade"
+        return response
     except DomainError as error:
         return problem_response(error, id)
     except web.HTTPMethodNotAllowed as error:
@@ -135,7 +147,9 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
-        listener = Listener(runner.server, malformed=RequestMalformed, failed=RealtimeFailed)
+        listener = Listener(
+            runner.server, malformed=RequestMalformed, failed=RealtimeFailed, patience=PATIENCE
+        )
         try:
             yield await listener.open(host, port)
         finally:

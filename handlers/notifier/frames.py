@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from bus.feed.push_cursor import Position, encode
+from handlers.notifier.wire.encode import TEXT, frame
 
 _BREAKS = bytes.maketrans(b"\r\n\0", b"   ")
-
-
-class Text:
-    """A WebSocket text message: its payload, and the same as complete unmasked frame."""
-
-    __slots__ = ("payload", "wire")
-
-    def __init__(self, payload: bytes) -> None:
-        self.payload = payload
-        self.wire = _header(len(payload)) + payload
 
 
 class Entry:
@@ -48,18 +39,30 @@ class Frame:
         self._shards = shards
 
     @cached_property
-    def text(self) -> Text:
+    def text(self) -> bytes:
         """For a WebSocket."""
         entry = self.entry
         cursor = encode(self._shards, {entry.shard: entry.position})
         head = f'{{"op":"event","channel":{json.dumps(self.channel)},"cursor":"{cursor}","event":'
-        return Text(head.encode() + entry.event + b"}")
+        return frame(TEXT, head.encode() + entry.event + b"}")
 
     @cached_property
     def lines(self) -> bytes:
         """For an event stream, where each stream's own ``id:`` goes before."""
         entry = self.entry
         return b"event: %b\ndata: %b\n\n" % (entry.type.translate(_BREAKS), entry.event)
+
+
+class Burst:
+    """Events on one channel that come one right after the other."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+
+    @cached_property
+    def text(self) -> bytes:
+        """For a WebSocket."""
+        return b"".join([frame.text for frame in self.frames])
 
 
 class Hint:
@@ -70,7 +73,7 @@ class Hint:
         self._progress = progress
 
     @cached_property
-    def text(self) -> Text:
+    def text(self) -> bytes:
         """For a WebSocket."""
         return op("progress", channel=self._channel, progress=self._progress)
 
@@ -80,10 +83,10 @@ class Hint:
         return sse("progress", {"channel": self._channel, "progress": self._progress})
 
 
-def op(name: str, **members: Any) -> Text:
-    """A WebSocket message of ours; members that are None are left out."""
+def op(name: str, **members: Any) -> bytes:
+    """A WebSocket message of ours, as a frame; members that are None are left out."""
     given = {key: value for key, value in members.items() if value is not None}
-    return Text(json.dumps({"op": name, **given}, separators=(",", ":")).encode())
+    return frame(TEXT, json.dumps({"op": name, **given}, separators=(",", ":")).encode())
 
 
 def sse(name: str, members: Mapping[str, Any], cursor: str | None = None) -> bytes:
@@ -91,12 +94,3 @@ def sse(name: str, members: Mapping[str, Any], cursor: str | None = None) -> byt
     head = f"id: {cursor}\n" if cursor else ""
     data = json.dumps(members, separators=(",", ":"))
     return f"{head}event: {name}\ndata: {data}\n\n".encode()
-
-
-def _header(length: int) -> bytes:
-    """RFC 6455, 5.2: a final text frame from a server is not masked, so it is the same for all."""
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65536:
-        return b"\x81\x7e" + length.to_bytes(2)
-    return b"\x81\x7f" + length.to_bytes(8)

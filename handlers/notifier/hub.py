@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 
 from bus import streams
 from bus.feed.push_cursor import Position, encode
 from bus.streams import address_of
-from handlers.notifier.frames import Entry, Frame, Hint
+from handlers.notifier.frames import Burst, Entry, Frame, Hint
 from handlers.notifier.metrics import DELIVERIES, HINTS, LATENCY, SOCKETS, SUBSCRIPTIONS
 from handlers.notifier.peer import Peer, Subscription
 from handlers.notifier.reader import PushReader
 
+log = structlog.get_logger(__name__)
+
 REMEMBERED = 100_000
 """Events a hub knows it has shown. It matters after Redis lost its data: what was published
 shortly before is published again then, and the marks in Redis that told are gone."""
+TOGETHER_BYTES = 16 * 1024
+"""Events after which no more are put into one write."""
 
 
 class Hub:
@@ -115,25 +120,53 @@ class Hub:
             del self._shown[next(iter(self._shown))]
         return True
 
-    def _deliver(self, entry: Entry) -> int:
-        heard = entry.control or any(address in self._index for address in entry.to)
-        if not heard or not self.show(entry):
-            return 0
-        count = 0
-        for address in entry.to:
-            served = self._index.get(address)
-            if served:
+    def _deliver(self, entries: Sequence[Entry]) -> int:
+        run: list[Frame] = []
+        address, size, writes = "", 0, 0
+        for entry in entries:
+            heard = [each for each in entry.to if each in self._index]
+            if not (heard or entry.control) or not self.show(entry):
+                continue
+            if run and (heard != [address] or size > TOGETHER_BYTES):
+                writes += self._write(address, run)
+                run, size = [], 0
+            for address in heard:
                 frame = Frame(entry, address.partition("/")[2], self.shards)
-                # A copy: a connection that is cut leaves the index at once.
-                for subscription in tuple(served):
-                    subscription.take(frame)
-                count += len(served)
-        if count:
-            DELIVERIES.inc(count)
-            LATENCY.observe(max(0.0, time.time() - entry.at / 1000))
-        if entry.control:
-            self.on_control(entry.control)
-        return count
+                if len(heard) == 1:
+                    run.append(frame)
+                    size += len(entry.event)
+                else:
+                    writes += self._write(address, [frame])
+            if heard:
+                LATENCY.observe(max(0.0, time.time() - entry.at / 1000))
+            if entry.control:
+                writes += self._write(address, run)
+                run, size = [], 0
+                self._obey(entry.control)
+        return writes + self._write(address, run)
+
+    def _obey(self, control: str) -> None:
+        try:
+            self.on_control(control)
+        except Exception:
+            log.exception("control_failed", control=control)
+
+    def _write(self, address: str, frames: list[Frame]) -> int:
+        """Hand frames to all who listen to their channel; how many do."""
+        served = self._index.get(address)
+        if not served or not frames:
+            return 0
+        burst = Burst(frames)
+        # A copy: a connection that is cut leaves the index at once.
+        audience = tuple(served)
+        for subscription in audience:
+            try:
+                subscription.take(burst)
+            except Exception:
+                # One bad connection must not keep the event from the others.
+                log.exception("delivery_failed", channel=subscription.channel)
+        DELIVERIES.inc(len(audience) * len(frames))
+        return len(audience)
 
     def hint(self, address: str, progress: Mapping[str, Any]) -> None:
         """Tell those who listen to a channel now how far some work is."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from contracts.actor import Actor
 from contracts.errors import DomainError
-from handlers.notifier.frames import Frame, Hint
+from handlers.notifier.frames import Burst, Frame, Hint
 from handlers.notifier.metrics import CUTS
-from handlers.notifier.outbox import Outbox
+from handlers.notifier.outbox import Bounded
 from infra.tickets import Ticket
 
 if TYPE_CHECKING:
@@ -51,21 +51,23 @@ class Subscription:
         self.over = False
         """Unsubscribed or dropped: nothing more may be delivered."""
 
-    def take(self, frame: Frame) -> None:
-        """Deliver a live frame. Never waits."""
+    def take(self, burst: Burst) -> None:
+        """Deliver live frames. Never waits."""
         if self.held is None:
-            self.peer.deliver(frame)
-        elif len(self.held) < self.peer.hold_limit:
+            self.peer.deliver_all(burst)
+            return
+        for frame in burst.frames:
+            if len(self.held) >= self.peer.hold_limit:
+                self.peer.overflow()
+                return
             self.held.append(frame)
-        else:
-            self.peer.overflow()
 
 
 class Peer(ABC):
     """One connection of one user to one organization."""
 
     transport: ClassVar[str]
-    outbox: Outbox[Any]
+    outbox: Bounded[Any]
 
     def __init__(self, hub: Hub, ticket: Ticket, *, hold_limit: int) -> None:
         self.hub = hub
@@ -81,6 +83,11 @@ class Peer(ABC):
     @abstractmethod
     def deliver(self, frame: Frame) -> None:
         """Write or queue a frame. Never waits."""
+
+    def deliver_all(self, burst: Burst) -> None:
+        """Write or queue frames in order. Never waits."""
+        for frame in burst.frames:
+            self.deliver(frame)
 
     @abstractmethod
     def hint(self, hint: Hint) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -26,8 +26,10 @@ log = structlog.get_logger(__name__)
 BLOCK_MS = 1000
 COUNT = 256
 VERIFY_EVERY = 1.0
+TOGETHER = 16
+"""Entries that are handed on together at most: each socket is written to once for them."""
 YIELD_AFTER = 1000
-"""Deliveries after which other tasks get their turn."""
+"""Writes after which other tasks get their turn."""
 QUIET_LIMIT = 5.0
 """Seconds without an answer from Redis after which the streams are not being read."""
 
@@ -47,10 +49,10 @@ class _Shard:
 
 
 class PushReader:
-    """Hands entries on, one after the other, and says when some were lost.
+    """Hands entries on, in order, and says when some were lost.
 
-    ``hand_on`` returns how many deliveries it made of an entry; ``on_gap`` is given the
-    number of the push stream.
+    ``hand_on`` is given some of one push stream, and returns how many writes it made of them;
+    ``on_gap`` is given the number of the push stream.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class PushReader:
         redis: Redis,
         shards: int,
         *,
-        hand_on: Callable[[Entry], int],
+        hand_on: Callable[[Sequence[Entry]], int],
         on_gap: Callable[[int], None],
     ) -> None:
         self._redis = redis
@@ -119,18 +121,18 @@ class PushReader:
         return cast(list[tuple[bytes, Raw]], reply or [])
 
     async def _pass(self, shard: _Shard, entries: Raw) -> None:
-        delivered = 0
-        for id, fields in entries:
-            shard.position = parse_id(id)
+        writes = 0
+        for first in range(0, len(entries), TOGETHER):
+            some = entries[first : first + TOGETHER]
+            shard.position = parse_id(some[-1][0])
             if shard.added is not None:
-                shard.added += 1
+                shard.added += len(some)
             try:
-                delivered += self._hand_on(Entry(shard.number, shard.position, fields))
+                writes += self._hand_on(_parsed(shard, some))
             except Exception:
-                # One bad entry, or one bad connection, must not keep the next from anybody.
-                log.exception("entry_failed", stream=shard.stream, entry=id)
-            if delivered >= YIELD_AFTER:
-                delivered = 0
+                log.exception("entries_failed", stream=shard.stream, first=some[0][0])
+            if writes >= YIELD_AFTER:
+                writes = 0
                 await asyncio.sleep(0)
         ENTRIES.labels(str(shard.number)).inc(len(entries))
 
@@ -172,3 +174,14 @@ class PushReader:
         log.warning("push_stream_gap", stream=shard.stream)
         GAPS.labels(str(shard.number)).inc()
         self._on_gap(shard.number)
+
+
+def _parsed(shard: _Shard, raw: Raw) -> list[Entry]:
+    entries: list[Entry] = []
+    for id, fields in raw:
+        try:
+            entries.append(Entry(shard.number, parse_id(id), fields))
+        except Exception:
+            # One bad entry must not keep the next from anybody.
+            log.exception("entry_failed", stream=shard.stream, entry=id)
+    return entries

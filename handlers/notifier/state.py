@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -11,6 +11,7 @@ from handlers.notifier.door import Door
 from handlers.notifier.hub import Hub
 from handlers.notifier.peer import Authorise, Close
 from handlers.notifier.resume import History
+from handlers.notifier.wire.pulse import Pulse
 from infra.settings import NotifierSettings
 
 
@@ -24,6 +25,10 @@ class Realtime:
     door: Door
     authorise: Authorise
     stopping: bool = False
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.settings.heartbeat)
 
     def check_open(self) -> None:
         """Raise RealtimeUnavailable once we are going down."""

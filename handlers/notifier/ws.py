@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Callable
 from typing import ClassVar
 
 import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import web
 
 from contracts.errors import DomainError
-from contracts.realtime.errors import (
-    FrameInvalid,
-    RealtimeUnavailable,
-    UpgradeMissing,
-)
+from contracts.realtime.errors import FrameInvalid
 from handlers.notifier.conversation import Conversation
-from handlers.notifier.frames import Frame, Hint, Text, op
-from handlers.notifier.outbox import Outbox
+from handlers.notifier.frames import Burst, Frame, Hint, op
+from handlers.notifier.metrics import CUTS
+from handlers.notifier.outbox import SocketOutbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.state import REALTIME, Realtime
+from handlers.notifier.wire.handshake import accept_key, upgrade
+from handlers.notifier.wire.socket import Socket
 from infra.tickets import Ticket
 
 log = structlog.get_logger(__name__)
-
-FRAMES_PER_SECOND = 50
-BURST = 100
-DIRECT_LIMIT = 32 * 1024
-"""Bytes a socket may have unsent and still be written to at once."""
 
 
 class WsPeer(Peer):
     """One WebSocket."""
 
     transport: ClassVar[str] = "ws"
-    outbox: Outbox[Text]
+    outbox: SocketOutbox
 
-    def __init__(
-        self,
-        realtime: Realtime,
-        ticket: Ticket,
-        socket: web.WebSocketResponse,
-        transport: asyncio.Transport,
-    ) -> None:
-        super().__init__(realtime.hub, ticket, hold_limit=realtime.settings.queue_limit)
-        self._realtime = realtime
-        self._socket = socket
-        self._transport = transport
-        self._allowance = float(BURST)
-        self._counted = time.monotonic()
-        self._answered = asyncio.Event()
-        self.outbox = Outbox(
-            realtime.settings.queue_limit,
-            send=self._send,
-            direct=self._write,
-            overflow=self.overflow,
-        )
+    def __init__(self, realtime: Realtime, ticket: Ticket) -> None:
+        limits = realtime.settings
+        super().__init__(realtime.hub, ticket, hold_limit=limits.queue_limit)
+        self.socket = Socket(self, realtime.pulse, limits.message_limit)
+        self.outbox = SocketOutbox(limits.queue_limit, self.overflow)
         self._conversation = Conversation(realtime, self)
+        self._since = time.monotonic()
 
     def deliver(self, frame: Frame) -> None:
         self.outbox.offer(frame.text)
+
+    def deliver_all(self, burst: Burst) -> None:
+        outbox = self.outbox
+        if outbox.ready:
+            outbox.write(burst.text)
+        else:
+            for frame in burst.frames:
+                outbox.offer(frame.text)
 
     def hint(self, hint: Hint) -> None:
         self.outbox.spare(hint.text)
@@ -73,57 +61,45 @@ class WsPeer(Peer):
         self._conversation.forget(channel)
         self.outbox.offer(op("unsubscribed", channel=channel, code=error.code, detail=error.detail))
 
-    async def end(self, code: Close, reason: str) -> None:
-        # Not socket.close(): beside a reader, it would close without waiting for the answer,
-        # and a client could lose the code.
-        await self._socket.send_frame(int(code).to_bytes(2) + reason.encode(), WSMsgType.CLOSE)
-        await self._answered.wait()
-        self._transport.close()
+    def close(self, code: Close, reason: str) -> None:
+        if not self.socket.ended:
+            super().close(code, reason)
 
-    async def serve(self) -> None:
-        """Act on what the client sends, until either side has ended the connection."""
-        try:
-            async for message in self._socket:
-                if self.ending is None:
-                    await self.receive(message)
-            if self.ending is None:
-                await self._socket.close(code=self._socket.close_code or WSCloseCode.OK)
-        finally:
-            self._answered.set()
+    async def end(self, code: Close, reason: str) -> None:
+        self.outbox.close(drop=True)
+        await self.socket.close(code, reason)
 
     def abort(self) -> None:
-        self._transport.abort()
+        self.socket.abort()
 
-    async def receive(self, message: WSMessage) -> None:
-        """Act on what the client sent."""
-        if not self._afford():
-            self.close(Close.FLOOD, "too many messages")
-            return
-        if message.type is WSMsgType.PING:
-            await self._socket.pong(message.data)
-        elif message.type is WSMsgType.TEXT:
-            self._conversation.hear(message.data)
-        elif message.type is WSMsgType.BINARY:
+    def on_open(self, write: Callable[[bytes], None]) -> None:
+        self.outbox.open(write)
+
+    def on_text(self, text: str) -> None:
+        if self.ending is None:
+            self._conversation.hear(text)
+
+    def on_binary(self) -> None:
+        if self.ending is None:
             self._conversation.complain(FrameInvalid())
 
-    def _afford(self) -> bool:
-        at = time.monotonic()
-        self._allowance = min(BURST, self._allowance + (at - self._counted) * FRAMES_PER_SECOND)
-        self._counted = at
-        self._allowance -= 1
-        return self._allowance >= 0
+    def on_ping(self, pong: bytes) -> None:
+        if self.ending is None:
+            self.outbox.offer(pong)
 
-    def _write(self, text: Text) -> bool:
-        transport = self._transport
-        if self._socket.closed or transport.is_closing():
-            return True  # nobody is there to read it
-        if transport.get_write_buffer_size() > DIRECT_LIMIT:
-            return False
-        transport.write(text.wire)
-        return True
+    def on_full(self) -> None:
+        self.outbox.pause()
 
-    async def _send(self, text: Text) -> None:
-        await self._socket.send_frame(text.payload, WSMsgType.TEXT)
+    def on_room(self) -> None:
+        self.outbox.resume()
+
+    def on_end(self, code: int, *, fault: bool) -> None:
+        if fault:
+            CUTS.labels(self.transport, str(int(code))).inc()
+        self.hub.leave(self)
+        self.cancel_tasks()
+        self.outbox.close(drop=True)
+        log.info("socket_ended", code=int(code), seconds=round(time.monotonic() - self._since, 1))
 
 
 async def connect(request: web.Request) -> web.StreamResponse:
@@ -131,28 +107,16 @@ async def connect(request: web.Request) -> web.StreamResponse:
     realtime = request.app[REALTIME]
     realtime.check_open()
     realtime.door.check_origin(request)
-    socket = web.WebSocketResponse(
-        heartbeat=realtime.settings.heartbeat,
-        max_msg_size=realtime.settings.message_limit,
-        compress=False,
-        autoping=False,
-        autoclose=False,
-        # Each queued frame waits until the client takes it, so that the queue is what fills.
-        writer_limit=1,
-    )
-    transport = request.transport
-    if transport is None or not socket.can_prepare(request):
-        raise UpgradeMissing()
+    accept = accept_key(request)
     ticket = await realtime.door.admit(request)
-    await socket.prepare(request)
-    peer = WsPeer(realtime, ticket, socket, transport)
+    realtime.check_open()
+    peer = WsPeer(realtime, ticket)
     realtime.hub.join(peer)
     try:
-        realtime.check_open()
-        await peer.serve()
-    except RealtimeUnavailable:
-        peer.close(Close.GOING_AWAY, "the notifier is stopping")
-        await peer.serve()
-    finally:
-        await peer.gone()
-    return socket
+        response = await upgrade(request, accept, peer.socket)
+    except BaseException:
+        realtime.hub.leave(peer)
+        raise
+    if peer.ending is not None:
+        peer.abort()  # it was ended before it could be told
+    return response

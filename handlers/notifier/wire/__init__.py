@@ -1,0 +1,1 @@
+"""The WebSocket protocol (RFC 6455), as its server."""
