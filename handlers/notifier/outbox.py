@@ -40,6 +40,11 @@ class Outbox(Generic[T]):
         self._room: asyncio.Event | None = None
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for the socket."""
+        return len(self._queue)
+
     def offer(self, item: T) -> None:
         """Write the item, or queue it, or overflow. Never waits."""
         if self.closed or (not self._queue and self._direct(item)):

@@ -17,6 +17,7 @@ from contracts.realtime.errors import (
 )
 from handlers.notifier.conversation import Conversation
 from handlers.notifier.frames import Frame, Hint, Text, op
+from handlers.notifier.metrics import CONNECTS
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.state import REALTIME, Realtime
@@ -147,6 +148,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     await socket.prepare(request)
     peer = WsPeer(realtime, ticket, socket, transport)
     realtime.hub.join(peer)
+    CONNECTS.labels("ws", "opened").inc()
     try:
         realtime.check_open()
         await peer.serve()
