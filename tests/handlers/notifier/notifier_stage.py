@@ -102,6 +102,8 @@ class Stage:
         self.gate.set()
         self.asked: list[tuple[str, str]] = []
         self.urls: list[str] = []
+        self.origins: list[str] = []
+        """Of pages that notifiers added from now on let in."""
         self.observers: list[Observer] = []
         self._stack = AsyncExitStack()
         self._sessions: dict[str, str] = {}
@@ -119,7 +121,7 @@ class Stage:
         self.settings = Settings(
             redis={"url": self.server.url},
             notifier={"port": free_port(), **limits},
-            gateway={"cors_origins": ["https://app.example"]},
+            gateway={"cors_origins": ["https://app.example", *self.origins]},
             secrets={"keys": [base64.b64encode(bytes(32)).decode()]},
         )
         self.redis = connect(self.server.url)
