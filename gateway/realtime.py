@@ -16,7 +16,7 @@ from infra.tickets import sse_url, ws_url
 
 
 class TicketView(View):
-    """Good for one connection within a minute."""
+    """Good for one connection within a minute; an event stream goes on with its own after that."""
 
     ticket: str
     expires_in: int = Field(ge=1, description="Seconds it can be redeemed.")

@@ -1,7 +1,8 @@
 """Realtime tickets: what a browser's WebSocket and EventSource show instead of a token.
 
 The gateway issues them, the notifier redeems them, each once and within a minute. Redis
-keeps a digest of a ticket, never the ticket.
+keeps a digest of a ticket, never the ticket. How an event stream goes on after its ticket was
+spent: see event_streams.py.
 """
 
 from __future__ import annotations
@@ -36,6 +37,21 @@ class Ticket:
     org: str
 
 
+def is_ticket(text: str) -> bool:
+    """Whether a text has the form of a ticket."""
+    return len(text) == _LENGTH and text.startswith(_PREFIX) and text.isascii()
+
+
+def ticket_key(ticket: str) -> str:
+    """Where Redis keeps a ticket, in one slot with what comes of it."""
+    return f"grid8:ticket:{{{_digest(ticket)}}}"
+
+
+def stream_key(ticket: str) -> str:
+    """Where Redis keeps which event stream a spent ticket has begun."""
+    return f"grid8:stream:{{{_digest(ticket)}}}"
+
+
 class TicketStore:
     """Issues and redeems tickets. Raises redis.RedisError when Redis is away."""
 
@@ -47,14 +63,12 @@ class TicketStore:
         """A new ticket, and until when it can be redeemed."""
         ticket = _PREFIX + secrets.token_urlsafe(32)
         value = json.dumps(asdict(Ticket(user, session, org)))
-        await self._redis.set(_key(ticket), value, ex=self._ttl)
+        await self._redis.set(ticket_key(ticket), value, ex=self._ttl)
         return ticket, now() + timedelta(seconds=self._ttl)
 
     async def redeem(self, ticket: str) -> Ticket | None:
         """Whose ticket it is; None when there is no such ticket, or it was redeemed before."""
-        if len(ticket) != _LENGTH or not ticket.startswith(_PREFIX) or not ticket.isascii():
-            return None
-        value = await self._redis.getdel(_key(ticket))
+        value = await self._redis.getdel(ticket_key(ticket)) if is_ticket(ticket) else None
         return None if value is None else Ticket(**json.loads(value))
 
 
@@ -69,5 +83,5 @@ def sse_url(settings: Settings) -> str:
     return settings.notifier_url.rstrip("/") + SSE_PATH
 
 
-def _key(ticket: str) -> str:
-    return f"grid8:ticket:{hashlib.sha256(ticket.encode()).hexdigest()}"
+def _digest(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode()).hexdigest()

@@ -2,6 +2,9 @@
 
 A cursor holds a position in each push stream the client listens to. It also holds how many
 push streams there were: with another number, organizations lie on other streams.
+
+The ``id:`` of an event stream is a cursor with a secret behind it, by which the notifier knows
+the stream again. It says nothing of a position, so wherever a cursor is read it is passed over.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from contracts.realtime.errors import CursorInvalid
 Position = tuple[int, int]
 """A stream entry's id: milliseconds and sequence."""
 
-_FORM = re.compile(r"g[1-9]\d{0,2}(?:\.\d{1,3}-\d{1,19}-\d{1,19})+", re.ASCII)
+_FORM = re.compile(
+    r"(g[1-9]\d{0,2}(?:\.\d{1,3}-\d{1,19}-\d{1,19})+)(?:~([A-Za-z0-9_-]{16,64}))?", re.ASCII
+)
 _LENGTH = 4096
 
 
@@ -35,14 +40,22 @@ def encode(shards: int, positions: Mapping[int, Position]) -> str:
     return f"g{shards}{''.join(parts)}"
 
 
+def with_secret(cursor: str, secret: str) -> str:
+    """A cursor that is good for going on with one stream; 16 to 64 characters, URL-safe."""
+    return f"{cursor}~{secret}"
+
+
+def secret_of(cursor: str) -> str | None:
+    """The secret behind a cursor, if there is one. Raises CursorInvalid."""
+    return _parts(cursor)[1]
+
+
 def decode(cursor: str, shards: int) -> dict[int, Position]:
     """The positions in a cursor by shard; none when the number of shards has changed.
 
-    Raises CursorInvalid for anything that ``encode`` would not write.
+    Raises CursorInvalid for anything that ``encode`` and ``with_secret`` would not write.
     """
-    if len(cursor) > _LENGTH or _FORM.fullmatch(cursor) is None:
-        raise CursorInvalid()
-    head, *parts = cursor[1:].split(".")
+    head, *parts = _parts(cursor)[0][1:].split(".")
     positions: dict[int, Position] = {}
     for part in parts:
         shard, milliseconds, sequence = (int(number) for number in part.split("-"))
@@ -50,3 +63,10 @@ def decode(cursor: str, shards: int) -> dict[int, Position]:
             raise CursorInvalid()
         positions[shard] = (milliseconds, sequence)
     return positions if int(head) == shards else {}
+
+
+def _parts(cursor: str) -> tuple[str, str | None]:
+    found = _FORM.fullmatch(cursor) if len(cursor) <= _LENGTH else None
+    if found is None:
+        raise CursorInvalid()
+    return found[1], found[2]

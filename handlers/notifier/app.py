@@ -24,6 +24,7 @@ from contracts.realtime.errors import (
 )
 from contracts.types import new_id
 from handlers.notifier import sse, ws
+from handlers.notifier.metrics import REFUSALS
 from handlers.notifier.state import REALTIME, Realtime
 from handlers.notifier.wire.handshake import VERSION
 from infra.connection import SECURITY, Listener
@@ -40,6 +41,7 @@ ID: web.RequestKey[str] = web.RequestKey("id", str)
 PATIENCE = 20.0
 """Seconds a connection may be without a complete request; slow handshakes end there."""
 
+_TRANSPORTS = {WS_PATH: "ws", SSE_PATH: "sse"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -96,33 +98,43 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    id = request[ID]
     try:
         return await handler(request)
     except VersionUnsupported as error:
-        response = problem_response(error, id)
+        response = _refuse(request, error)
         # RFC 6455, 4.4, and RFC 9110, 15.5.22
         response.headers["Sec-WebSocket-Version"] = VERSION
         response.headers["Upgrade"] = "websocket"
         response.headers["Connection"] = "Upgrade"
         return response
     except DomainError as error:
-        return problem_response(error, id)
+        return _refuse(request, error)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        response = problem_response(MethodRefused(f"Allowed here: {allowed}."), id)
+        response = _refuse(request, MethodRefused(f"Allowed here: {allowed}."))
         response.headers["Allow"] = allowed
         return response
     except web.HTTPNotFound:
-        return problem_response(PathUnknown(), id)
+        return _refuse(request, PathUnknown())
     except (RedisError, PyMongoError) as error:
         log.warning("dependency_down", reason=str(error)[:300])
-        return problem_response(RealtimeUnavailable(retry_after=5), id)
+        return _refuse(request, RealtimeUnavailable(retry_after=5))
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:
         log.exception("request_failed", method=request.method, path=request.path)
-        return problem_response(RealtimeFailed(), id)
+        return _refuse(request, RealtimeFailed())
+
+
+def _refuse(request: web.Request, error: DomainError) -> web.Response:
+    if request.writer.output_size > 0:
+        raise ConnectionError("a part of another response has been sent")
+    transport = _TRANSPORTS.get(request.path)
+    if transport is not None:
+        REFUSALS.labels(transport, error.code).inc()
+    if transport == "sse" and sse.passes(error) and sse.wants_stream(request):
+        return sse.again(request, error)
+    return problem_response(error, request[ID])
 
 
 async def _preflight(request: web.Request) -> web.Response:

@@ -14,7 +14,14 @@ from bus import streams
 from bus.feed.push_cursor import Position, encode
 from bus.streams import address_of
 from handlers.notifier.frames import Burst, Entry, Frame, Hint
-from handlers.notifier.metrics import DELIVERIES, HINTS, LATENCY, SOCKETS, SUBSCRIPTIONS
+from handlers.notifier.metrics import (
+    DELIVERIES,
+    HINTS,
+    LATENCY,
+    PUSH_LATENCY,
+    SOCKETS,
+    SUBSCRIPTIONS,
+)
 from handlers.notifier.peer import Peer, Subscription
 from handlers.notifier.reader import PushReader
 
@@ -138,7 +145,9 @@ class Hub:
                 else:
                     writes += self._write(address, [frame])
             if heard:
-                LATENCY.observe(max(0.0, time.time() - entry.at / 1000))
+                at = time.time()
+                LATENCY.observe(max(0.0, at - entry.at / 1000))
+                PUSH_LATENCY.observe(max(0.0, at - entry.position[0] / 1000))
             if entry.control:
                 writes += self._write(address, run)
                 run, size = [], 0

@@ -7,6 +7,22 @@ from prometheus_client import Counter, Gauge, Histogram
 SOCKETS = Gauge("grid8_realtime_sockets", "Open connections", ["transport"])
 SUBSCRIPTIONS = Gauge("grid8_realtime_subscriptions", "Subscribed channels")
 QUEUED = Gauge("grid8_realtime_queued_frames", "Frames that wait for slow readers")
+QUEUES = Histogram(
+    "grid8_realtime_queue_frames",
+    "Frames that wait for one connection, looked at once a heartbeat",
+    ["transport"],
+    buckets=(0, 1, 4, 16, 64, 128, 256, 512, 1024),
+)
+CONNECTS = Counter(
+    "grid8_realtime_connects_total",
+    "Connections begun, and event streams that went on with a spent ticket",
+    ["transport", "how"],
+)
+REFUSALS = Counter(
+    "grid8_realtime_refusals_total",
+    "Connections refused, by the problem's code",
+    ["transport", "code"],
+)
 CUTS = Counter("grid8_realtime_cuts_total", "Connections ended by us", ["transport", "code"])
 DELIVERIES = Counter("grid8_realtime_deliveries_total", "Frames handed to connections")
 HINTS = Counter("grid8_realtime_hints_total", "Tellings of progress handed to connections")
@@ -17,4 +33,10 @@ LATENCY = Histogram(
     "grid8_realtime_latency_seconds",
     "From an event's time to its delivery to every connection of this process",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
+)
+PUSH_LATENCY = Histogram(
+    "grid8_realtime_push_latency_seconds",
+    "From an entry's time in its push stream, by the clock of Redis, to its delivery to every "
+    "connection of this process",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )

@@ -111,6 +111,11 @@ class Outbox(Bounded[T]):
         self._direct = direct
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for the socket."""
+        return len(self._queue)
+
     def offer(self, item: T) -> None:
         if self.closed or (not self._queue and self._direct(item)):
             return

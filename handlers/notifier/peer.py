@@ -33,6 +33,7 @@ class Close(IntEnum):
     SESSION_ENDED = 4001
     MEMBERSHIP_ENDED = 4003
     TOO_SLOW = 4008
+    REPLACED = 4009
     FLOOD = 4029
 
 

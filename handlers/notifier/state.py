@@ -9,6 +9,7 @@ from aiohttp import web
 from contracts.realtime.errors import RealtimeUnavailable
 from handlers.notifier.door import Door
 from handlers.notifier.hub import Hub
+from handlers.notifier.keeper import Keeper
 from handlers.notifier.peer import Authorise, Close
 from handlers.notifier.resume import History
 from handlers.notifier.wire.pulse import Pulse
@@ -24,6 +25,7 @@ class Realtime:
     history: History
     door: Door
     authorise: Authorise
+    keeper: Keeper
     stopping: bool = False
     pulse: Pulse = field(init=False)
 

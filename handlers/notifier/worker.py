@@ -16,11 +16,13 @@ from handlers.domain import Context, Domain
 from handlers.notifier.app import make_app, serving
 from handlers.notifier.door import Door, allowed_origins
 from handlers.notifier.hub import Hub
+from handlers.notifier.keeper import Keeper
 from handlers.notifier.progress import hear
 from handlers.notifier.push import Pusher
 from handlers.notifier.resume import History
 from handlers.notifier.revocation import Guard
 from handlers.notifier.state import Realtime
+from infra.event_streams import EventStreams
 from infra.secrets import open_sessions
 from infra.tickets import TicketStore
 
@@ -52,16 +54,20 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         stack.push_async_callback(reader.aclose)
         hub = Hub(reader, shards=limits.push_shards)
         guard = Guard(hub, context.authorise, sessions.owner)
+        event_streams = EventStreams(context.redis, limits.reconnect)
+        keeper = Keeper(event_streams, hub, every=min(limits.heartbeat, limits.reconnect / 3))
         realtime = Realtime(
             settings=limits,
             hub=hub,
             history=History(context.redis, hub),
             door=Door(
                 TicketStore(context.redis, limits.ticket_ttl),
+                event_streams,
                 sessions.owner,
                 allowed_origins(settings),
             ),
             authorise=context.authorise,
+            keeper=keeper,
         )
 
         async def reading() -> None:
@@ -82,6 +88,8 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         stack.push_async_callback(end, asyncio.create_task(hear(reader, hub), name="progress"))
         stack.push_async_callback(guard.stop)
         guard.start()
+        stack.push_async_callback(keeper.stop)
+        keeper.start()
         port = await stack.enter_async_context(
             serving(app, host=limits.host, port=limits.port, grace=DRAIN_GRACE)
         )

@@ -13,7 +13,7 @@ from contracts.errors import DomainError
 from contracts.realtime.errors import FrameInvalid
 from handlers.notifier.conversation import Conversation
 from handlers.notifier.frames import Burst, Frame, Hint, op
-from handlers.notifier.metrics import CUTS
+from handlers.notifier.metrics import CONNECTS, CUTS
 from handlers.notifier.outbox import SocketOutbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.state import REALTIME, Realtime
@@ -112,6 +112,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     realtime.check_open()
     peer = WsPeer(realtime, ticket)
     realtime.hub.join(peer)
+    CONNECTS.labels("ws", "opened").inc()
     try:
         response = await upgrade(request, accept, peer.socket)
     except BaseException:

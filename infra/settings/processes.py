@@ -158,6 +158,11 @@ class NotifierSettings(Concern):
         15.0, gt=0, description="Seconds between SSE comments and WebSocket pings."
     )
     ticket_ttl: int = Field(60, ge=5, description="Seconds a realtime ticket can be redeemed.")
+    reconnect: int = Field(
+        86_400,
+        ge=1,
+        description="Seconds after the end of an event stream in which its client may go on with it without another ticket.",
+    )
     subscriptions: int = Field(64, ge=1, description="Channels one socket may subscribe to.")
     message_limit: int = Field(16 * 1024, ge=1024, description="Bytes a client frame may have.")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.feed.push_cursor import decode, encode, format_id, parse_id
+from bus.feed.push_cursor import decode, encode, format_id, parse_id, secret_of, with_secret
 from contracts.realtime.errors import CursorInvalid
 
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -47,3 +47,19 @@ def test_no_text_makes_the_decoder_fail_otherwise(text: str) -> None:
 def test_an_entrys_id_is_read_and_written() -> None:
     assert parse_id(b"17-3") == (17, 3)
     assert format_id((17, 3)) == "17-3"
+
+
+def test_a_secret_behind_a_cursor_is_passed_over_and_found() -> None:
+    cursor = encode(4, {1: (5, 6)})
+    sealed = with_secret(cursor, "A" * 16)
+    assert decode(sealed, 4) == decode(cursor, 4)
+    assert secret_of(sealed) == "A" * 16
+    assert secret_of(cursor) is None
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "A" * 15, "A" * 65, "é" * 16, "A" * 15 + "~", "A" * 15 + "\n"]
+)
+def test_no_other_text_behind_a_cursor_is_passed_over(secret: str) -> None:
+    with pytest.raises(CursorInvalid):
+        decode(with_secret(encode(4, {1: (5, 6)}), secret), 4)

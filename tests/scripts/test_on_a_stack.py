@@ -33,6 +33,7 @@ ONLY_AFTER_A_FAULT = {
     "grid8_realtime_cuts_total",
     "grid8_realtime_gaps_total",
     "grid8_realtime_queued_frames",
+    "grid8_realtime_refusals_total",
     "grid8_breaker_state",
     "grid8_breaker_refused_total",
     "grid8_realtime_hints_total",

@@ -7,12 +7,14 @@ import base64
 import json
 import subprocess
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
+from event_stream import Block, Parser
 from redis.asyncio import Redis
 
 from bus import streams
@@ -93,14 +95,24 @@ class Stage:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.denied: set[tuple[str, str]] = set()
+        self.fails_with: Exception | None = None
+        """What authorisation fails with, as when MongoDB is away."""
+        self.gate = asyncio.Event()
+        """While it is clear, authorisation takes its time."""
+        self.gate.set()
         self.asked: list[tuple[str, str]] = []
         self.urls: list[str] = []
+        self.origins: list[str] = []
+        """Of pages that notifiers added from now on let in."""
         self.observers: list[Observer] = []
         self._stack = AsyncExitStack()
         self._sessions: dict[str, str] = {}
 
     async def authorise(self, actor: Actor, channel: str) -> None:
         self.asked.append((actor.user, channel))
+        await self.gate.wait()
+        if self.fails_with is not None:
+            raise self.fails_with
         if (actor.user, channel) in self.denied:
             raise Denied()
 
@@ -109,7 +121,7 @@ class Stage:
         self.settings = Settings(
             redis={"url": self.server.url},
             notifier={"port": free_port(), **limits},
-            gateway={"cors_origins": ["https://app.example"]},
+            gateway={"cors_origins": ["https://app.example", *self.origins]},
             secrets={"keys": [base64.b64encode(bytes(32)).decode()]},
         )
         self.redis = connect(self.server.url)
@@ -152,9 +164,16 @@ class Stage:
 
     @asynccontextmanager
     async def sse(
-        self, *channels: str, user: str = USER, at: int = 0, since: str = "", **headers: str
+        self,
+        *channels: str,
+        user: str = USER,
+        at: int = 0,
+        since: str = "",
+        ticket: str = "",
+        **headers: str,
     ) -> AsyncIterator[SseClient]:
-        query = [("ticket", await self.ticket(user)), *(("channel", name) for name in channels)]
+        ticket = ticket or await self.ticket(user)
+        query = [("ticket", ticket), *(("channel", name) for name in channels)]
         if since:
             query.append(("since", since))
         async with self.client.get(
@@ -213,41 +232,41 @@ class WsClient:
 
 
 class SseClient:
-    """Reads as the WHATWG standard says, as far as we write."""
+    """Reads as the WHATWG standard says, and bears nothing that it would pass over."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
+        self.parser = Parser(strict=True)
+        self._blocks: deque[Block] = deque()
         self.last_id = ""
-        self.comments: list[str] = []
-        self.retry: int | None = None
+        """Of the last block that was returned."""
+
+    @property
+    def comments(self) -> list[str]:
+        return self.parser.comments
+
+    @property
+    def retry(self) -> int | None:
+        return self.parser.retry
 
     async def block(self) -> dict[str, str]:
-        """The fields up to the next empty line. Raises EOFError at the end."""
-        fields: dict[str, str] = {}
-        while True:
-            line = (await asyncio.wait_for(self.response.content.readline(), DEADLINE)).decode()
-            if not line:
+        """What was said up to the next empty line. Raises EOFError at the end."""
+        while not self._blocks:
+            chunk = await asyncio.wait_for(self.response.content.readany(), DEADLINE)
+            if not chunk:
                 raise EOFError
-            line = line.removesuffix("\n")
-            if not line:
-                self.last_id = fields.get("id", self.last_id)
-                return fields
-            name, _, value = line.partition(":")
-            if not name:
-                self.comments.append(value.strip())
-            elif name == "retry":
-                self.retry = int(value)
-            else:
-                assert name in ("id", "event", "data"), line
-                assert name not in fields, line
-                fields[name] = value.removeprefix(" ")
+            self._blocks += self.parser.feed(chunk)
+        block = self._blocks.popleft()
+        self.last_id = block.last_event_id
+        said = {} if block.data is None else {"event": block.type, "data": block.data}
+        return {"id": block.last_event_id, **said}
 
     async def event(self) -> tuple[str, Any]:
         """The next event: its type and its data."""
         while True:
             fields = await self.block()
             if "data" in fields:
-                return fields.get("event", "message"), json.loads(fields["data"])
+                return fields["event"], json.loads(fields["data"])
 
 
 def envelope_of(
