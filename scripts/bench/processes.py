@@ -29,6 +29,19 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def memory_kib(pid: int) -> dict[str, int]:
+    """KiB a process has resident, and those that are no other's too. Raises OSError (not Linux)."""
+    counted = {"Rss": 0, "Private_Clean": 0, "Private_Dirty": 0}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, _, rest = line.partition(":")
+        if name in counted:
+            counted[name] = int(rest.split()[0])
+    return {
+        "resident": counted["Rss"],
+        "private": counted["Private_Clean"] + counted["Private_Dirty"],
+    }
+
+
 async def run_load(spec: dict[str, Any]) -> dict[str, Any]:
     """What ``scripts.bench.load`` measures, in a process of its own."""
     process = await asyncio.create_subprocess_exec(

@@ -9,10 +9,16 @@ from typing import Any
 
 import click
 
+from scripts.grid8.bench_fanout import fanout
+from scripts.grid8.verdict import verdict as _verdict
+
 
 @click.group()
 def bench() -> None:
     """Measure, beside something to compare with, in one run on one machine."""
+
+
+bench.add_command(fanout)
 
 
 @bench.command()
@@ -120,14 +126,6 @@ def uploads(connections: int, rounds: int, seconds: float, size: int, as_json: b
     except CannotStartError as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(result, indent=2) if as_json else _uploads_table(result))
-
-
-def _verdict(what: str, figure: float, sign: str, wanted: float) -> str:
-    """One line: what was to be reached, what was, and by how much it was missed."""
-    reached = figure >= wanted if sign == "≥" else figure <= wanted
-    missed = f"missed by {abs(figure - wanted) / wanted:.0%}"
-    target = f"{sign} {wanted:,g}"
-    return f"{what:<58}{figure:>9,.2f}  {target:>8}  {'reached' if reached else missed}"
 
 
 def _auth_table(result: dict[str, Any]) -> str:
