@@ -37,6 +37,11 @@ class Bounded(ABC, Generic[T]):
     async def flush(self) -> None:
         """Wait until everything offered has been written."""
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for the connection."""
+        return len(self._queue)
+
     def spare(self, item: T) -> None:
         """Write the item if nothing waits before it; else leave it out."""
         if not self._queue:
@@ -110,11 +115,6 @@ class Outbox(Bounded[T]):
         self._send = send
         self._direct = direct
         self._writer: asyncio.Task[None] | None = None
-
-    @property
-    def waiting(self) -> int:
-        """Items that wait for the socket."""
-        return len(self._queue)
 
     def offer(self, item: T) -> None:
         if self.closed or (not self._queue and self._direct(item)):
