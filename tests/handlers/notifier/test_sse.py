@@ -44,15 +44,6 @@ async def test_an_event_has_id_type_and_one_line_of_data(stage: Stage) -> None:
         assert client.last_id != before
 
 
-async def test_a_type_cannot_break_out_of_its_line(stage: Stage) -> None:
-    async with stage.sse("org") as client:
-        await opened(client)
-        await stage.publish(envelope_of("custom.x\ndata: {}\r\n\r\nevent: y", {}))
-        kind, data = await client.event()
-        assert kind.startswith("custom.x data:")
-        assert data["type"].startswith("custom.x\n")
-
-
 async def test_last_event_id_resumes(stage: Stage) -> None:
     async with stage.sse("org") as client:
         await opened(client)
