@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from scripts.bench.counting import MARK, Socket, Tally
 from scripts.bench.fanout_sides import MODULES
-from scripts.bench.sockets import MARK, Socket, Tally
 from scripts.grid8.bench_fanout import fanout, table
 
 
