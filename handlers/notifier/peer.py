@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,7 +39,7 @@ class Close(IntEnum):
 class Subscription:
     """One channel of one connection."""
 
-    __slots__ = ("address", "channel", "held", "over", "peer", "shard")
+    __slots__ = ("address", "channel", "held", "over", "peer", "shard", "unpushed")
 
     def __init__(self, peer: Peer, channel: str, address: str, shard: int) -> None:
         self.peer = peer
@@ -50,9 +50,13 @@ class Subscription:
         """Live frames wait here while older ones are still being read."""
         self.over = False
         """Unsubscribed or dropped: nothing more may be delivered."""
+        self.unpushed: Collection[bytes] = ()
+        """Ids of events that were delivered from the log, and may be pushed yet."""
 
     def take(self, frame: Frame) -> None:
         """Deliver a live frame. Never waits."""
+        if frame.entry.id in self.unpushed:
+            return
         if self.held is None:
             self.peer.deliver(frame)
         elif len(self.held) < self.peer.hold_limit:

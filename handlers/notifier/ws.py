@@ -16,7 +16,7 @@ from contracts.realtime.errors import (
     UpgradeMissing,
 )
 from handlers.notifier.conversation import Conversation
-from handlers.notifier.frames import Frame, Hint, Text, op
+from handlers.notifier.frames import Frame, Hint, Text, op, snapshot
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.state import REALTIME, Realtime
@@ -67,7 +67,8 @@ class WsPeer(Peer):
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
             cursor = self.hub.cursor(each.shard)
-            self.outbox.offer(op("reset", channel=each.channel, cursor=cursor))
+            path = snapshot(self.ticket.org, each.channel)
+            self.outbox.offer(op("reset", channel=each.channel, cursor=cursor, snapshot=path))
 
     def dropped(self, channel: str, error: DomainError) -> None:
         self._conversation.forget(channel)
