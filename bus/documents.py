@@ -27,6 +27,11 @@ RELAY_STATE = "relay_state"
 REPLAYS = "replays"
 """Each replay: who began it, of what, and how far it got."""
 
+PUSHES = "pushes"
+"""What was pushed, by scope and in its order; see feed/archive.py."""
+PUSH_ARCHIVE = "push_archive"
+"""How far each push stream has been copied into it."""
+
 FEED_ORDER = [("org", ASCENDING), ("logged", ASCENDING), ("_id", ASCENDING)]
 """The index in whose order an organization's events are shown."""
 
@@ -57,12 +62,18 @@ class Aggregate(Document):
 
 
 async def ensure_bus_indexes(database: Database) -> None:
-    """Create the indexes of inbox, event log and outbox."""
+    """Create the indexes of inbox, event log, outbox and the archive of pushes."""
     await database[INBOX].create_indexes(
         [IndexModel([("at", ASCENDING)], expireAfterSeconds=INBOX_DAYS * 86400, name="expiry")]
     )
     await database[OUTBOX].create_indexes(
         [IndexModel([("sent", ASCENDING), ("at", ASCENDING)], name="unsent")]
+    )
+    await database[PUSHES].create_indexes(
+        [
+            IndexModel([("lane", ASCENDING), ("last", ASCENDING)], name="by_lane"),
+            IndexModel([("expires", ASCENDING)], expireAfterSeconds=0, name="expiry"),
+        ]
     )
     await database[EVENTS].create_indexes(
         [

@@ -53,9 +53,9 @@ _SENT_BY_US: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["channel", "progress"],
     ),
     "reset": (
-        "Events are lost: read afresh",
-        {"channel": _CHANNEL, "cursor": _CURSOR},
-        ["channel", "cursor"],
+        "Events are lost: read afresh what is at `snapshot`",
+        {"channel": _CHANNEL, "cursor": _CURSOR, "snapshot": {"type": "string"}},
+        ["channel", "cursor", "snapshot"],
     ),
     "pong": ("Somebody is", {}, []),
     "error": (

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from bus.feed.push_cursor import Position, encode
 from handlers.notifier.wire.encode import TEXT, frame
 
+_PLACES = {"project": "projects", "asset": "assets"}
 _BREAKS = bytes.maketrans(b"\r\n\0", b"   ")
 
 
@@ -81,6 +83,15 @@ class Hint:
     def lines(self) -> bytes:
         """For an event stream."""
         return sse("progress", {"channel": self._channel, "progress": self._progress})
+
+
+def snapshot(org: str, channel: str) -> str:
+    """The path of what a channel is about, as it is now."""
+    kind, _, id = channel.partition(":")
+    if kind == "me":
+        return "/v1/me"
+    place = f"/v1/orgs/{quote(org, safe='')}"
+    return f"{place}/{_PLACES[kind]}/{quote(id, safe='')}" if kind in _PLACES else place
 
 
 def op(name: str, **members: Any) -> bytes:

@@ -27,7 +27,17 @@ CUTS = Counter("grid8_realtime_cuts_total", "Connections ended by us", ["transpo
 DELIVERIES = Counter("grid8_realtime_deliveries_total", "Frames handed to connections")
 HINTS = Counter("grid8_realtime_hints_total", "Tellings of progress handed to connections")
 ENTRIES = Counter("grid8_realtime_entries_total", "Entries read from push streams", ["shard"])
-RESUMES = Counter("grid8_realtime_resumes_total", "Resumed channels, by outcome", ["outcome"])
+RESUMES = Counter(
+    "grid8_realtime_resumes_total",
+    "Resumes, by what they needed: stream, archive, log, or reset",
+    ["outcome"],
+)
+ARCHIVED = Counter("grid8_realtime_archived_total", "Entries copied from push streams", ["shard"])
+HOLES = Counter(
+    "grid8_realtime_archive_holes_total", "Losses before entries were copied", ["shard"]
+)
+BEHIND = Gauge("grid8_realtime_archive_behind", "Entries yet to be copied", ["shard"])
+LATE = Gauge("grid8_realtime_archive_late_seconds", "Age of the next entry to copy", ["shard"])
 GAPS = Counter("grid8_realtime_gaps_total", "Push streams that lost unread entries", ["shard"])
 LATENCY = Histogram(
     "grid8_realtime_latency_seconds",

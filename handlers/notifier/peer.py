@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,7 +40,7 @@ class Close(IntEnum):
 class Subscription:
     """One channel of one connection."""
 
-    __slots__ = ("address", "channel", "held", "over", "peer", "shard")
+    __slots__ = ("address", "channel", "held", "over", "peer", "shard", "unpushed")
 
     def __init__(self, peer: Peer, channel: str, address: str, shard: int) -> None:
         self.peer = peer
@@ -51,9 +51,13 @@ class Subscription:
         """Live frames wait here while older ones are still being read."""
         self.over = False
         """Unsubscribed or dropped: nothing more may be delivered."""
+        self.unpushed: Collection[bytes] = ()
+        """Ids of events that were delivered from the log, and may be pushed yet."""
 
     def take(self, burst: Burst) -> None:
         """Deliver live frames. Never waits."""
+        if self.unpushed:
+            burst = Burst([each for each in burst.frames if each.entry.id not in self.unpushed])
         if self.held is None:
             self.peer.deliver_all(burst)
             return

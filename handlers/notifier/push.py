@@ -15,11 +15,14 @@ ONCE_FOR = 3600
 """Seconds in which an event that is delivered again is not pushed again."""
 
 # A mark and its entry lie in one slot and are made by one script: never one without the other.
+# The mark has the position, for the day on which the entry is lost (bus/feed/lost.py).
 _PUSH_ONCE = """
 local pushed, at = 0, 4
 for each = 2, #KEYS do
-  if redis.call('SET', KEYS[each], '1', 'NX', 'EX', ARGV[1]) then
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, at, at + ARGV[3] - 1))
+  if redis.call('EXISTS', KEYS[each]) == 0 then
+    local id = redis.call(
+      'XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, at, at + ARGV[3] - 1))
+    redis.call('SET', KEYS[each], id, 'EX', ARGV[1])
     pushed = pushed + 1
   end
   at = at + ARGV[3]

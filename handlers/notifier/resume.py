@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from redis.asyncio import Redis
 
 from bus import streams
 from bus.feed.push_cursor import Position, format_id, parse_id
+from bus.feed.push_log import PushLog
+from bus.feed.pushed import Expired, Reading, Told
 from handlers.notifier.frames import Entry, Frame
 from handlers.notifier.hub import Hub
 from handlers.notifier.metrics import RESUMES
@@ -23,18 +25,17 @@ ROUNDS = 20
 """How often the present is chased before live frames are held back regardless."""
 REACH_LIMIT = 3.0
 """Seconds a hub may be behind the notifier that gave out the cursor."""
-
-
-class _Gap(Exception):
-    """The stream no longer holds what followed the cursor."""
+AHEAD_LIMIT = 5.0
+"""Seconds by which Redis' clock may be ahead of ours."""
 
 
 class History:
-    """Reads back the push streams."""
+    """Reads back the push streams; and without ``log``, no further."""
 
-    def __init__(self, redis: Redis, hub: Hub) -> None:
+    def __init__(self, redis: Redis, hub: Hub, log: PushLog | None) -> None:
         self._redis = redis
         self._hub = hub
+        self._log = log
 
     async def resume(
         self,
@@ -46,20 +47,21 @@ class History:
         """Deliver what the channels had after ``since``, then serve them live.
 
         The channels are of one push stream. ``announce`` is told, before anything is
-        delivered, whether the cursor is still held; where it is not, or ``since`` is None,
-        the connection is told that events are lost. Raises redis.RedisError.
+        delivered, whether what followed the cursor is still kept; where it is not, or
+        ``since`` is None, the connection is told that events are lost. Raises
+        redis.RedisError and pymongo's PyMongoError.
         """
         shard = subscriptions[0].shard
         announced = False
         try:
             if since is None:
-                raise _Gap
+                raise Expired
             await self._reach(shard, since)
             announce(True)
             announced = True
-            await self._catch_up(peer, subscriptions, shard, since)
-            RESUMES.labels("recovered").inc()
-        except _Gap:
+            catching = _CatchingUp(self._redis, self._hub, self._log, peer, subscriptions)
+            RESUMES.labels(await catching.run(since)).inc()
+        except Expired:
             RESUMES.labels("reset").inc()
             if not announced:
                 announce(False)
@@ -68,71 +70,128 @@ class History:
                 self._hub.add(subscription)
             peer.lost(lost)
 
-    async def _catch_up(
-        self, peer: Peer, subscriptions: Sequence[Subscription], shard: int, since: Position
+    async def _reach(self, shard: int, position: Position) -> None:
+        if await read_stream(self._redis, shard, position, position) is None:
+            ahead = position[0] / 1000 - time.time() > AHEAD_LIMIT
+            if self._log is None or ahead or not await self._log.covers(shard, position):
+                raise Expired
+        deadline = time.monotonic() + REACH_LIMIT
+        while self._hub.position(shard) < position:
+            if time.monotonic() > deadline:
+                raise Expired
+            await asyncio.sleep(0.01)
+
+
+class _CatchingUp:
+    """One resume of the channels of one push stream."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        hub: Hub,
+        log: PushLog | None,
+        peer: Peer,
+        subscriptions: Sequence[Subscription],
     ) -> None:
+        self._redis = redis
+        self._hub = hub
+        self._log = log
+        self._peer = peer
+        self._subscriptions = subscriptions
+        self._shard = subscriptions[0].shard
+        self._wanted = {each.address: each for each in subscriptions}
+        self._reading: Reading | None = None
+        self._source = "stream"
+
+    async def run(self, since: Position) -> str:
+        """Deliver; what it needed for that. Raises Expired."""
         position = since
         for _ in range(ROUNDS):
-            count, position = await self._replay(
-                peer, subscriptions, shard, position, self._hub.position(shard)
-            )
+            count, position = await self._replay(position, self._hub.position(self._shard))
             if count < PAGE:
                 break
         # From here on the hub's frames are kept, in its order, and go out after the older
         # ones: nothing lies between the hub's position now and the first frame kept.
         held: deque[Frame] = deque()
-        for subscription in subscriptions:
+        for subscription in self._subscriptions:
             self._hub.add(subscription, held)
-        await self._replay(peer, subscriptions, shard, position, self._hub.position(shard))
+        await self._replay(position, self._hub.position(self._shard))
         while held:
             frame = held.popleft()
-            if any(each.channel == frame.channel and not each.over for each in subscriptions):
-                peer.deliver(frame)
-                await peer.outbox.room()
-        for subscription in subscriptions:
+            if any(
+                each.channel == frame.channel
+                and not each.over
+                and frame.entry.id not in each.unpushed
+                for each in self._subscriptions
+            ):
+                self._peer.deliver(frame)
+                await self._peer.outbox.room()
+        for subscription in self._subscriptions:
             subscription.held = None
+        return self._source
 
-    async def _replay(
-        self,
-        peer: Peer,
-        subscriptions: Sequence[Subscription],
-        shard: int,
-        position: Position,
-        until: Position,
-    ) -> tuple[int, Position]:
+    async def _replay(self, position: Position, until: Position) -> tuple[int, Position]:
         """Deliver what lies between two positions; how many entries were read, and the last."""
-        wanted = {each.address: each for each in subscriptions}
         count = 0
         while position < until:
-            page = await self._page(shard, position, until)
-            if not page:
-                raise _Gap
-            for entry in page:
-                for address in entry.to:
-                    subscription = wanted.get(address)
-                    if subscription is not None and not subscription.over:
-                        self._hub.show(entry)
-                        peer.deliver(Frame(entry, subscription.channel, self._hub.shards))
-                        await peer.outbox.room()
-            position = page[-1].position
+            page = await read_stream(self._redis, self._shard, position, until)
+            if page is None:
+                some, reached = await self._from_log(position, until)
+                count += some
+                if reached == position and not await self._holds(position):
+                    raise Expired  # what is there now is older than the cursor
+                position = reached
+                continue
+            fresh = (each for each in page if self._reading is None or self._reading.takes(each[1]))
+            await self._deliver(fresh, pushed=True)
+            position = page[-1][0] if page else until
             count += len(page)
         return count, position
 
-    async def _reach(self, shard: int, position: Position) -> None:
-        await self._page(shard, position, position)
-        deadline = time.monotonic() + REACH_LIMIT
-        while self._hub.position(shard) < position:
-            if time.monotonic() > deadline:
-                raise _Gap
-            await asyncio.sleep(0.01)
+    async def _holds(self, position: Position) -> bool:
+        return await read_stream(self._redis, self._shard, position, position) is not None
 
-    async def _page(self, shard: int, after: Position, until: Position) -> list[Entry]:
-        """Entries after ``after``. Since streams are trimmed at the front only, nothing is
-        missing among them as long as ``after`` itself is still there."""
-        found = await self._redis.xrange(
-            streams.push(shard), format_id(after), format_id(until), count=PAGE + 1
-        )
-        entries = [Entry(shard, parse_id(id), fields) for id, fields in cast(Raw, found)]
-        if not entries or entries[0].position != after:
-            raise _Gap
-        return entries[1:]
+    async def _from_log(self, position: Position, until: Position) -> tuple[int, Position]:
+        if self._log is None:
+            raise Expired
+        count = 0
+        if self._reading is None:
+            self._reading = Reading(self._shard, self._wanted.keys())
+            for each in self._subscriptions:
+                each.unpushed = self._reading.unpushed
+        if self._source == "stream":
+            self._source = "archive"
+        async for page in self._log.walk(self._reading, position, until):
+            if page.source == "log":
+                self._source = "log"
+            await self._deliver(page.entries, pushed=page.source != "log")
+            position = page.position
+            count += len(page.entries)
+        return count, position
+
+    async def _deliver(self, entries: Iterable[Told], *, pushed: bool) -> None:
+        for position, fields in entries:
+            entry = Entry(self._shard, position, fields)
+            for address in entry.to:
+                subscription = self._wanted.get(address)
+                if subscription is not None and not subscription.over:
+                    if pushed:
+                        self._hub.show(entry)
+                    self._peer.deliver(Frame(entry, subscription.channel, self._hub.shards))
+                    await self._peer.outbox.room()
+
+
+async def read_stream(
+    redis: Redis, shard: int, after: Position, until: Position
+) -> list[Told] | None:
+    """Entries behind ``after`` up to ``until``; None when ``after`` is not held any more.
+
+    Since streams are trimmed at the front only, nothing is missing among them.
+    """
+    found = await redis.xrange(
+        streams.push(shard), format_id(after), format_id(until), count=PAGE + 1
+    )
+    entries = [(parse_id(id), fields) for id, fields in cast(Raw, found)]
+    if not entries or entries[0][0] != after:
+        return None
+    return entries[1:]

@@ -27,7 +27,7 @@ from contracts.realtime.errors import (
     RealtimeUnavailable,
     TooManySubscriptions,
 )
-from handlers.notifier.frames import Frame, Hint, sse
+from handlers.notifier.frames import Frame, Hint, snapshot, sse
 from handlers.notifier.metrics import CONNECTS
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
@@ -103,7 +103,8 @@ class SsePeer(Peer):
         for each in subscriptions:
             self.positions[each.shard] = self.hub.position(each.shard)
         for each in subscriptions:
-            self.outbox.offer(sse("reset", {"channel": each.channel}, self.cursor))
+            told = {"channel": each.channel, "snapshot": snapshot(self.ticket.org, each.channel)}
+            self.outbox.offer(sse("reset", told, self.cursor))
 
     def dropped(self, channel: str, error: DomainError) -> None:
         ended = {"channel": channel, "code": error.code, "detail": error.detail}

@@ -9,11 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from bus.broker import connect
+from bus.feed.archive import PushArchive
+from bus.feed.push_log import PushLog
+from bus.feed.pushed import Audience, Route
 from bus.handling import Handler
 from bus.tasks import end
 from contracts.base import Event
+from contracts.envelope import Envelope
 from handlers.domain import Context, Domain
 from handlers.notifier.app import make_app, serving
+from handlers.notifier.archive import Archivist
 from handlers.notifier.door import Door, allowed_origins
 from handlers.notifier.hub import Hub
 from handlers.notifier.keeper import Keeper
@@ -21,6 +26,7 @@ from handlers.notifier.progress import hear
 from handlers.notifier.push import Pusher
 from handlers.notifier.resume import History
 from handlers.notifier.revocation import Guard
+from handlers.notifier.routing import route
 from handlers.notifier.state import Realtime
 from infra.event_streams import EventStreams
 from infra.secrets import open_sessions
@@ -34,6 +40,13 @@ OBSERVES = ("auth", "corp", "asset", "mail", "custom")
 REACTIONS: dict[type[Event], Handler] = {}
 
 DRAIN_GRACE = 5.0
+
+
+def _audiences(shards: int) -> Route:
+    def audiences(envelope: Envelope) -> list[Audience]:
+        return [(each.shard, each.addresses) for each in route(envelope, shards)]
+
+    return audiences
 
 
 @asynccontextmanager
@@ -53,13 +66,26 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         )
         stack.push_async_callback(reader.aclose)
         hub = Hub(reader, shards=limits.push_shards)
+        push_log: PushLog | None = None
+        archivist: Archivist | None = None
+        if limits.archive_days:
+            kept = {"shards": limits.push_shards, "days": limits.archive_days}
+            push_log = PushLog(
+                context.database, context.redis, route=_audiences(limits.push_shards), **kept
+            )
+            archivist = Archivist(
+                PushArchive(context.database, context.redis, **kept),
+                context.redis,
+                shards=limits.push_shards,
+                every=limits.archive_every,
+            )
         guard = Guard(hub, context.authorise, sessions.owner)
         event_streams = EventStreams(context.redis, limits.reconnect)
         keeper = Keeper(event_streams, hub, every=min(limits.heartbeat, limits.reconnect / 3))
         realtime = Realtime(
             settings=limits,
             hub=hub,
-            history=History(context.redis, hub),
+            history=History(context.redis, hub, push_log),
             door=Door(
                 TicketStore(context.redis, limits.ticket_ttl),
                 event_streams,
@@ -90,6 +116,9 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         guard.start()
         stack.push_async_callback(keeper.stop)
         keeper.start()
+        if archivist is not None:
+            stack.push_async_callback(archivist.stop)
+            archivist.start()
         port = await stack.enter_async_context(
             serving(app, host=limits.host, port=limits.port, grace=DRAIN_GRACE)
         )

@@ -12,7 +12,7 @@ from aiohttp import web
 from contracts.errors import DomainError
 from contracts.realtime.errors import FrameInvalid
 from handlers.notifier.conversation import Conversation
-from handlers.notifier.frames import Burst, Frame, Hint, op
+from handlers.notifier.frames import Burst, Frame, Hint, op, snapshot
 from handlers.notifier.metrics import CONNECTS, CUTS
 from handlers.notifier.outbox import SocketOutbox
 from handlers.notifier.peer import Close, Peer, Subscription
@@ -55,7 +55,8 @@ class WsPeer(Peer):
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
             cursor = self.hub.cursor(each.shard)
-            self.outbox.offer(op("reset", channel=each.channel, cursor=cursor))
+            path = snapshot(self.ticket.org, each.channel)
+            self.outbox.offer(op("reset", channel=each.channel, cursor=cursor, snapshot=path))
 
     def dropped(self, channel: str, error: DomainError) -> None:
         self._conversation.forget(channel)

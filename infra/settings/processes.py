@@ -149,7 +149,16 @@ class NotifierSettings(Concern):
     push_length: int = Field(
         100_000,
         ge=100,
-        description="Entries a push stream keeps, about: how far back a cursor resumes.",
+        description="Entries a push stream keeps, about; behind them, cursors resume from the archive.",
+    )
+    archive_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days for which a cursor resumes from the archive of pushes in MongoDB; 0 keeps none, so that a cursor lasts as long as its entry in the push stream. Same value on every notifier and gateway.",
+    )
+    archive_every: float = Field(
+        1.0, gt=0, description="Seconds between copies of what is new in a push stream."
     )
     queue_limit: int = Field(
         512, ge=8, description="Frames queued for one slow socket before it is cut (WS close 4008)."

@@ -19,7 +19,9 @@ from redis.asyncio import Redis
 
 from bus import streams
 from bus.broker import connect
+from bus.documents import EVENTS, Database
 from bus.handling import Observer
+from bus.logged import event_document
 from bus.publisher import Publisher
 from contracts.actor import Actor
 from contracts.base import Event
@@ -92,8 +94,10 @@ class Server:
 class Stage:
     """Notifiers on one server; what may be seen is decided by ``denied``."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, database: Database | None = None) -> None:
+        """With a database, what is published is in the event log, and pushes are archived."""
         self.server = server
+        self.database = database
         self.denied: set[tuple[str, str]] = set()
         self.fails_with: Exception | None = None
         """What authorisation fails with, as when MongoDB is away."""
@@ -118,9 +122,10 @@ class Stage:
 
     async def add(self, **limits: Any) -> None:
         """Start one more notifier."""
+        archive = {"archive_every": 0.05} if self.database is not None else {"archive_days": 0}
         self.settings = Settings(
             redis={"url": self.server.url},
-            notifier={"port": free_port(), **limits},
+            notifier={"port": free_port(), **archive, **limits},
             gateway={"cors_origins": ["https://app.example", *self.origins]},
             secrets={"keys": [base64.b64encode(bytes(32)).decode()]},
         )
@@ -128,7 +133,12 @@ class Stage:
         self._stack.push_async_callback(self.redis.aclose)
         publisher = Publisher(self.redis)
         context = Context(
-            self.settings, self.redis, cast(Any, None), publisher, cast(Any, None), self.authorise
+            self.settings,
+            self.redis,
+            cast(Any, self.database),
+            publisher,
+            cast(Any, None),
+            self.authorise,
         )
         domain = await self._stack.enter_async_context(wire(context))
         assert domain.observer is not None
@@ -184,7 +194,20 @@ class Stage:
             yield SseClient(response)
 
     async def publish(self, envelope: Envelope, *, at: int = 0) -> None:
+        if self.database is not None:
+            await self.log(envelope)
         await self.observers[at]([envelope])
+
+    async def log(self, *envelopes: Envelope) -> None:
+        """Write events into the event log, as a worker's commit does."""
+        assert self.database is not None
+        logged = time.time_ns() // 1000
+        await self.database[EVENTS].insert_many(
+            [
+                {**event_document(each), "logged": logged + number}
+                for number, each in enumerate(envelopes)
+            ]
+        )
 
     async def custom(self, number: int, *, org: str = ORG, at: int = 0, size: int = 0) -> Envelope:
         """Publish an event with a number in it."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from notifier_stage import USER, Stage, WsClient, envelope, until
+from notifier_stage import ORG, USER, Stage, WsClient, envelope, until
 
 from bus.feed.push_cursor import encode
 from contracts.auth.events import UserUpdated
@@ -123,7 +123,12 @@ async def test_a_trimmed_cursor_is_reset_and_goes_on_live(stage: Stage) -> None:
         answer = await client.subscribe(since=cursor)
         assert answer["recovered"] is False
         reset = await client.receive()
-        assert reset == {"op": "reset", "channel": "org", "cursor": answer["cursor"]}
+        assert reset == {
+            "op": "reset",
+            "channel": "org",
+            "cursor": answer["cursor"],
+            "snapshot": f"/v1/orgs/{ORG}",
+        }
         await stage.custom(5)
         assert await numbers(client, 5) == [5]
     await stage.custom(6)

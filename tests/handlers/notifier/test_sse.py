@@ -135,7 +135,10 @@ async def test_a_trimmed_cursor_is_reset_and_the_next_one_is_good(stage: Stage) 
     await stage.redis.xtrim(stage.stream(), maxlen=2, approximate=False)
     async with stage.sse("org", "me", since=cursor) as client:
         await opened(client)
-        assert await client.event() == ("reset", {"channel": "org"})
+        assert await client.event() == (
+            "reset",
+            {"channel": "org", "snapshot": "/v1/orgs/org_1"},
+        )
         await stage.custom(4)
         assert (await client.event())[1]["data"]["n"] == 4
     async with stage.sse("org", "me", since=client.last_id) as client:
