@@ -20,18 +20,21 @@ Say = Callable[[str], None]
 
 STEADY = 20_000
 """Deliveries a second at which latencies are compared."""
+MIN_WINDOW = 16
+"""Events under way at least, however many sockets there are."""
 SETTLE = 3.0
 """Seconds after which sockets that do nothing count as idle."""
 FIRST = 50
 """Sockets that come and go before memory is looked at, so that code and pools are there."""
-FIGURES = ("per_second", "p50_ms", "p99_ms")
+MEMORY_ROUNDS = 3
+FIGURES = ("per_second", "p50_ms", "p99_ms", "server_busy")
 
 
 async def measure(
     sockets: Sequence[int],
     rounds: int,
     seconds: float,
-    window: int,
+    under_way: int,
     size: int,
     say: Say,
     *,
@@ -39,7 +42,7 @@ async def measure(
 ) -> dict[str, Any]:
     """Rounds of each side in turn, on servers of its own.
 
-    ``window`` is events under way at most while as many as possible are delivered, ``size``
+    ``under_way`` is deliveries not yet made while as many as possible are, about; ``size``
     about the bytes of an event, ``idle`` sockets that memory is looked at with. Raises NoSocketIo, CannotStartError, and RuntimeError when a
     delivery is missing, there twice, or not in order.
     """
@@ -58,13 +61,14 @@ async def measure(
                     for name, side in sides.items()
                 }
                 results = [
-                    await _rounds(sides, count, rounds, seconds, window, say) for count in sockets
+                    await _rounds(sides, count, rounds, seconds, under_way, say)
+                    for count in sockets
                 ]
     return {
         "bench": "fanout",
         "rounds": rounds,
         "seconds": seconds,
-        "window": window,
+        "under_way": under_way,
         "bytes": size,
         "memory": {**memory, "sockets": idle},
         "results": results,
@@ -98,8 +102,9 @@ async def holding(side: Side, sockets: int, phases: Sequence[dict[str, Any]]) ->
 
 
 async def _rounds(
-    sides: dict[str, Side], sockets: int, rounds: int, seconds: float, window: int, say: Say
+    sides: dict[str, Side], sockets: int, rounds: int, seconds: float, under_way: int, say: Say
 ) -> dict[str, Any]:
+    window = max(MIN_WINDOW, under_way // sockets)
     phases = [
         {"name": "warm-up", "seconds": min(1.0, seconds), "window": window},
         {"name": "most", "seconds": seconds, "window": window},
@@ -115,7 +120,7 @@ async def _rounds(
             most, steady = run["phases"]["most"], run["phases"]["steady"]
             say(
                 f"round {number + 1}: {sockets:>5} sockets  {name:<9}"
-                f"{most['per_second']:>9,.0f} deliveries/s  "
+                f"{most['per_second']:>9,.0f} deliveries/s  {most['server_busy']:>4.0%} of a core  "
                 f"{_cpu_of(most)['server']:>6.2f} ms of its processor for 1,000;  "
                 f"steady p50 {steady['p50_ms']:.1f} ms  p99 {steady['p99_ms']:.1f} ms"
             )
@@ -175,7 +180,7 @@ async def _memory(
         kinds["collected"] = True
     answer = {}
     for kind, collect in kinds.items():
-        grown = [await _growth(side, idle, collect) for _ in range(rounds)]
+        grown = [await _growth(side, idle, collect) for _ in range(min(rounds, MEMORY_ROUNDS))]
         answer[kind] = {each: statistics.median(one[each] for one in grown) for each in grown[0]}
         shown = answer[kind]
         say(

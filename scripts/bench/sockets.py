@@ -119,6 +119,7 @@ async def phase(
         "p99_ms": ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] / 1e6,
         "max_ms": ordered[-1] / 1e6,
         "publisher_late_ms": late,
+        "server_busy": cpu["server"] / took,
         "cpu": cpu,
     }
 
@@ -128,7 +129,7 @@ async def _fill_window(
 ) -> None:
     """Keep so many events under way, until the time is over."""
     until, window = time.monotonic() + asked["seconds"], asked["window"]
-    step = max(1, window // 8)
+    step = max(1, window // 16)
     while time.monotonic() < until:
         arrived = tally.count // sockets
         publisher.allowed = arrived + window

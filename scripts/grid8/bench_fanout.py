@@ -15,11 +15,16 @@ from scripts.grid8.verdict import verdict
 @click.option("--sockets", default="200,1000", show_default=True, help="Comma-separated.")
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each side.")
 @click.option("--seconds", default=3.0, show_default=True, help="Length of each half of a round.")
-@click.option("--window", default=32, show_default=True, help="Events under way at most.")
+@click.option(
+    "--under-way",
+    default=50_000,
+    show_default=True,
+    help="Deliveries not yet made, when saturated.",
+)
 @click.option("--size", default=400, show_default=True, help="Bytes of an event, about.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def fanout(
-    sockets: str, rounds: int, seconds: float, window: int, size: int, as_json: bool
+    sockets: str, rounds: int, seconds: float, under_way: int, size: int, as_json: bool
 ) -> None:
     """Events to many sockets, beside Socket.IO with Redis; starts a stack of its own."""
     from infra.embedded.errors import CannotStartError
@@ -32,7 +37,9 @@ def fanout(
         raise click.BadParameter("numbers, comma-separated", param_hint="--sockets") from error
     try:
         result = asyncio.run(
-            measure(counts, rounds, seconds, window, size, lambda line: click.echo(line, err=True))
+            measure(
+                counts, rounds, seconds, under_way, size, lambda line: click.echo(line, err=True)
+            )
         )
     except (CannotStartError, NoSocketIo) as error:
         raise click.ClickException(str(error)) from error
@@ -44,9 +51,9 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"Medians of {result['rounds']} rounds of 2 × {result['seconds']:g} s, sides in turn: "
         f"events of about {result['bytes']} bytes.",
-        f"Saturated: {result['window']} events under way. Steady: 20,000 deliveries/s.",
+        f"Saturated: {result['under_way']:,} deliveries under way. Steady: 20,000 a second.",
         "",
-        f"{'sockets':>7}  {'side':<10}{'deliveries/s':>13}{'÷ its':>7}"
+        f"{'sockets':>7}  {'side':<10}{'deliveries/s':>13}{'÷ its':>7}{'of a core':>11}"
         f"{'steady: p50 ms':>16}{'p99 ms':>8}{'÷ its':>7}",
     ]
     for each in result["results"]:
@@ -54,7 +61,7 @@ def table(result: dict[str, Any]) -> str:
             most, steady = figures["most"], figures["steady"]
             lines.append(
                 f"{each['sockets']:>7}  {side:<10}{most['per_second']:>13,.0f}"
-                f"{most['times_socketio']:>7.2f}{steady['p50_ms']:>16.1f}"
+                f"{most['times_socketio']:>7.2f}{most['server_busy']:>11.0%}{steady['p50_ms']:>16.1f}"
                 f"{steady['p99_ms']:>8.1f}{steady['times_socketio']:>7.2f}"
             )
     lines += ["", "Processor milliseconds for 1,000 deliveries:"]
