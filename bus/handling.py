@@ -27,7 +27,7 @@ from bus.outages import is_outage
 from bus.publisher import Publisher
 from bus.replies import Outcome
 from bus.unit_of_work import AlreadyHandled, Conflict, Duplicate, UnitOfWork
-from contracts.base import Command, Message, View
+from contracts.base import Command, Event, Message, View
 from contracts.envelope import Envelope
 from contracts.errors import DomainError, ErrorKind, Failure, Retry
 from contracts.sealed import OPEN
@@ -115,7 +115,7 @@ class Handling:
     async def _handle(
         self, envelope: Envelope, entry: Entry, delivery: Delivery, policy: Policy
     ) -> str:
-        contract = self._wires.get((envelope.type, envelope.dataversion))
+        contract = self._contract_of(envelope)
         if contract is None and self.observer is None:
             if Command.of_wire(envelope.type, envelope.dataversion) is None and (
                 delivery.stream == streams.events(streams.domain_of(delivery.stream))
@@ -155,6 +155,19 @@ class Handling:
             retried(self.group, envelope.type, "failed").inc()
             await delivery.park(entry, policy.backoff(entry.attempt), counted=True)
             return "retried"
+
+    def _contract_of(self, envelope: Envelope) -> type[Message] | None:
+        """What the group handles an envelope as; by its domain alone where it handles ``custom.*``."""
+        exact = self._wires.get((envelope.type, envelope.dataversion))
+        if exact is not None:
+            return exact
+        found = self._wires.get((f"{envelope.type.partition('.')[0]}.*", 1))
+        if found is None or not issubclass(found, Event) or not self._is_of_use(found, envelope):
+            return None
+        return found
+
+    def _is_of_use(self, contract: type[Event], envelope: Envelope) -> bool:
+        return contract.takes(envelope.data)
 
     async def _run(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -62,8 +62,8 @@ class Message(Contract):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         wire = cls.__dict__.get("wire")
-        if wire is None:
-            return
+        if wire is None or wire.endswith(".*"):
+            return  # nobody's contract: see Event.takes
         key = (wire, cls.wire_version)
         if key in Message._known:
             raise TypeError(f"{wire} version {cls.wire_version} is declared twice")
@@ -107,3 +107,9 @@ class Event(Message):
     Everybody who reacts to it then believes what they say: never open an event from which
     another domain grants something, such as ``corp.member.added``.
     """
+
+    @classmethod
+    def takes(cls, data: Mapping[str, Any]) -> bool:
+        """Of a reaction to events without a contract, whose wire name is ``custom.*``: whether one
+        with this data is of use. The others are not even noted as handled."""
+        return True

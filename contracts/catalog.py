@@ -15,6 +15,10 @@ import contracts.corp.commands
 import contracts.corp.errors
 import contracts.corp.events
 import contracts.corp.views
+import contracts.inbox.commands
+import contracts.inbox.errors
+import contracts.inbox.events
+import contracts.inbox.views
 import contracts.mail.commands
 import contracts.mail.events
 import contracts.mail.views

@@ -40,7 +40,7 @@ from gateway.routes import ROUTES
 from gateway.state import GATEWAY, Gateway, running_gateway
 from gateway.table import Route
 from gateway.uploading import tus_protocol as tus
-from gateway.web import OPENAPI
+from gateway.web.documents import OPENAPI
 from handlers.runtime import checks_of
 from infra.connection import SECURITY, Listener
 from infra.memory import settle

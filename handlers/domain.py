@@ -14,6 +14,7 @@ from bus.publisher import Publisher
 from contracts.actor import Actor
 from contracts.base import Command, Event, Message
 from handlers.clocks import Clock
+from handlers.people import Directory
 from infra.breaker import Breakers
 from infra.ops import Check
 from infra.settings import Settings
@@ -30,6 +31,8 @@ class Context:
     breakers: Breakers
     authorise: Callable[[Actor, str], Awaitable[None]] | None = None
     """Whether an actor may listen to a channel (handlers/channels.py); only the notifier's."""
+    directory: Directory | None = None
+    """Who people are (handlers/directory.py); only the inbox's."""
 
 
 @dataclass(frozen=True, slots=True)

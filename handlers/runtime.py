@@ -166,7 +166,9 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
             context.database.client, context.database, limit=settings.worker.flush_limit
         )
         checks = checks_of(context)
-        await init_documents(context.database, DOMAINS if "notifier" in roles else list(roles))
+        await init_documents(
+            context.database, DOMAINS if {"notifier", "inbox"} & set(roles) else list(roles)
+        )
         lanes: list[Lane] = []
         clocks: list[Clock] = []
         for role in roles:
@@ -183,6 +185,9 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
                 given = replace(
                     context, authorise=importlib.import_module("handlers.channels").authorise
                 )
+            if role == "inbox":
+                people = importlib.import_module("handlers.directory").People
+                given = replace(context, directory=people())
             domain = await stack.enter_async_context(wire(given))
             checks.update(domain.checks)
             lanes += lanes_of(domain, context, committer)

@@ -9,7 +9,7 @@ from bus import streams
 from bus.recovery.epoch import Readers
 from contracts.base import Event
 
-DOMAINS = ("auth", "corp", "asset", "mail")
+DOMAINS = ("auth", "corp", "asset", "mail", "inbox")
 PUBLISHED = (*DOMAINS, "custom")
 """Domains that have events; ``custom`` are those of internal producers."""
 INSPECTED = (*PUBLISHED, "notifier")

@@ -22,7 +22,10 @@ setup() {
         _system_libraries
         _stamp "$wanted"
     fi
-    if [[ "$wanted" == dev ]]; then _javascript; fi
+    if [[ "$wanted" == dev ]]; then
+        _javascript
+        _browser
+    fi
     exec 9<&-
 }
 
@@ -124,6 +127,20 @@ _javascript() {
         echo "$wanted" >"$stamp"
     else
         echo "Tests with a JavaScript client are skipped: npm could not install them (its words are above)." >&2
+    fi
+}
+
+# The browser that the client and the pages are tried in; without one, those tests are skipped.
+_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        command -v "$name" >/dev/null 2>&1 && return
+    done
+    # It cannot be had again and again in vain: a system without it would ask at each start.
+    [[ -f "$VENV/.grid8-no-browser" ]] && return
+    if ! _apt_install chromium; then
+        touch "$VENV/.grid8-no-browser"
+        echo "Tests in a browser are skipped, there is no Chromium: apt-get install chromium" >&2
     fi
 }
 

@@ -55,7 +55,7 @@ def build(
                 _add_commands(channels, operations, domain, lane, ours)
     for domain in sorted({each.domain() for each in events}):
         _add_events(channels, operations, domain, events, reactions, observers)
-    _add_custom(channels, operations, observers)
+    _add_custom(channels, operations, reactions, observers)
     channels.update(realtime_channels())
     operations.update(realtime_operations())
     references, schemas = _schemas([*commands, *events])
@@ -206,7 +206,10 @@ def _add_events(
 
 
 def _add_custom(
-    channels: dict[str, Any], operations: dict[str, Any], observers: Mapping[str, Sequence[str]]
+    channels: dict[str, Any],
+    operations: dict[str, Any],
+    reactions: Mapping[str, Sequence[type[Event]]],
+    observers: Mapping[str, Sequence[str]],
 ) -> None:
     channels["custom.events"] = _stream(
         streams.events("custom"), "custom", "Events of internal producers", ["custom"]
@@ -214,11 +217,14 @@ def _add_custom(
     operations["custom.events.send"] = _operation(
         "send", "custom.events", "An internal producer tells what has happened.", ["custom"]
     )
-    for group, domains in sorted(observers.items()):
-        if "custom" in domains:
-            operations[f"custom.events.receive.{group}"] = _operation(
-                "receive", "custom.events", f"{group} reacts.", ["custom"], **{"x-group": group}
-            )
+    groups = {group for group, domains in observers.items() if "custom" in domains}
+    groups |= {
+        group for group, wanted in reactions.items() if any(e.domain() == "custom" for e in wanted)
+    }
+    for group in sorted(groups):
+        operations[f"custom.events.receive.{group}"] = _operation(
+            "receive", "custom.events", f"{group} reacts.", ["custom"], **{"x-group": group}
+        )
 
 
 def _schemas(contracts: Sequence[type[Message]]) -> tuple[dict[str, Any], dict[str, Any]]:

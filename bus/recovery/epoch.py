@@ -56,7 +56,7 @@ return redis.call('DEL', KEYS[1])
 class Readers:
     """Who reads what: every (stream, group), and the groups that need an event.
 
-    ``reacting`` names the groups by type, which keep an inbox; ``observing`` those that see
+    ``reacting`` names the groups by type, or by ``custom.*``, which keep an inbox; ``observing`` those that see
     every event of a domain, and keep none.
     """
 
@@ -173,12 +173,14 @@ class Recovery:
             while page := await found.to_list(PAGE):
                 yield page
 
+    def _reacting(self, event: Envelope) -> Sequence[str]:
+        reacting = self._readers.reacting
+        return reacting.get(event.type) or reacting.get(f"{event.type.partition('.')[0]}.*", ())
+
     async def _missing(self, page: Sequence[Envelope]) -> set[str]:
         """The ids of events that a group reacts to and has not handled."""
         keys = {
-            inbox_key(group, each.id): each.id
-            for each in page
-            for group in self._readers.reacting.get(each.type, ())
+            inbox_key(group, each.id): each.id for each in page for group in self._reacting(each)
         }
         found = self._database[INBOX].find({"_id": {"$in": list(keys)}}, {"_id": 1})
         async for each in found:

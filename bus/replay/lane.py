@@ -18,7 +18,7 @@ from bus.delivery import Delivery, Entry
 from bus.handling import Handling, Observer, Policy
 from bus.pipeline import Pipeline
 from bus.unit_of_work import UnitOfWork
-from contracts.base import Message
+from contracts.base import Event, Message
 from contracts.envelope import Envelope
 from contracts.types import derived_id
 
@@ -94,7 +94,7 @@ class ReplayHandling(Handling):
         self, envelope: Envelope, entry: Entry, delivery: Delivery, policy: Policy
     ) -> str:
         wanted = again(entry)
-        contract = self._wires.get((envelope.type, envelope.dataversion))
+        contract = self._contract_of(envelope)
         if contract is None:
             useless = self.observer is None or (wanted is not None and not wanted.effects)
         else:
@@ -107,6 +107,9 @@ class ReplayHandling(Handling):
             key = streams.retries(self.group, wanted.replay)
             await delivery.pipeline.execute_all([("INCR", key), ("EXPIRE", key, COUNTED_FOR)])
         return outcome
+
+    def _is_of_use(self, contract: type[Event], envelope: Envelope) -> bool:
+        return True  # whoever replays waits until it is noted as handled
 
     def _unit(self, envelope: Envelope, entry: Entry, *, rerun: bool = False) -> UnitOfWork:
         wanted = again(entry)

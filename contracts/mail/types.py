@@ -17,6 +17,8 @@ class MailTemplate(StrEnum):
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     ACCOUNT_SUSPENDED = "account_suspended"
     INVITATION = "invitation"
+    NOTIFICATIONS = "notifications"
+    NOTIFICATION_DIGEST = "notification_digest"
 
 
 class MailStatus(StrEnum):

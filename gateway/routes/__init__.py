@@ -10,6 +10,7 @@ from gateway.routes.assets import ASSETS
 from gateway.routes.brands import BRANDS
 from gateway.routes.files import FILES
 from gateway.routes.identity import IDENTITY
+from gateway.routes.notifications import NOTIFICATIONS
 from gateway.routes.presigned import PRESIGNED_UPLOADS
 from gateway.routes.realtime import REALTIME
 from gateway.routes.tenancy import TENANCY
@@ -19,6 +20,7 @@ from gateway.table import Route
 
 ROUTES: list[Route] = [
     *IDENTITY,
+    *NOTIFICATIONS,
     *TENANCY,
     *BRANDS,
     *API_KEYS,

@@ -31,12 +31,12 @@ class Validators:
 def failed(request: web.Request, file: Validators) -> Literal[304, 412] | None:
     """The status that a precondition leads to, in the order of RFC 9110, 13.2.2."""
     if "If-Match" in request.headers:
-        if not _names(request, "If-Match", file.etag, weakly=False):
+        if not names(request, "If-Match", file.etag, weakly=False):
             return 412
     elif (since := request.if_unmodified_since) is not None and file.modified > since:
         return 412
     if "If-None-Match" in request.headers:
-        return 304 if _names(request, "If-None-Match", file.etag, weakly=True) else None
+        return 304 if names(request, "If-None-Match", file.etag, weakly=True) else None
     if (since := request.if_modified_since) is not None and file.modified <= since:
         return 304
     return None
@@ -84,8 +84,9 @@ def _still_is(request: web.Request, file: Validators) -> bool:
     return request.if_range is not None and request.if_range == file.modified
 
 
-def _names(request: web.Request, header: str, etag: str, *, weakly: bool) -> bool:
-    given = ",".join(request.headers.getall(header)).strip()
+def names(request: web.Request, header: str, etag: str, *, weakly: bool) -> bool:
+    """Whether a header names an ETag (RFC 9110, 13.1.1 and 13.1.2)."""
+    given = ",".join(request.headers.getall(header, [])).strip()
     if given == "*":
         return True
     return any(

@@ -34,7 +34,7 @@ from infra.tickets import TicketStore
 
 log = structlog.get_logger(__name__)
 
-OBSERVES = ("auth", "corp", "asset", "mail", "custom")
+OBSERVES = ("auth", "corp", "asset", "mail", "inbox", "custom")
 """``custom``: what internal producers publish."""
 
 REACTIONS: dict[type[Event], Handler] = {}

@@ -20,8 +20,13 @@ from infra.embedded.ports import free_port
 from infra.embedded.running import RunningStack
 from infra.embedded.supervisor import Say
 
-DOMAINS = ("auth", "corp", "asset", "mail")
-"""Domains that have a worker of their own."""
+WORKERS = {
+    "auth": ("auth",),
+    "corp": ("corp",),
+    "asset": ("asset",),
+    "mail": ("mail", "inbox"),
+}
+"""Processes of workers, and the domains in each: what tells people of things shares one."""
 
 _SERVERS, _PREPARE, _GRID8 = range(3)  # start stages
 # Stop stages: whoever waits for an answer gets it, and whoever would tell of it is still there.
@@ -98,8 +103,8 @@ class Stack:
             )
         )
         all_of_them += [
-            self._with_ops(f"worker-{domain}", domain, grace=settings.worker.drain_grace + 5)
-            for domain in DOMAINS
+            self._with_ops(f"worker-{name}", *domains, grace=settings.worker.drain_grace + 5)
+            for name, domains in WORKERS.items()
         ]
         all_of_them.append(
             self._grid8(
@@ -132,13 +137,13 @@ class Stack:
             stop_stage=_SINK,
         )
 
-    def _with_ops(self, name: str, role: str, *, grace: float = 10.0) -> Process:
+    def _with_ops(self, name: str, *roles: str, grace: float = 10.0) -> Process:
         host = self.layout.ops_host
         port = self.ops_ports.setdefault(name, free_port(host))
         return self._grid8(
             name,
             "handlers",
-            role,
+            *roles,
             ready=probes.http_ready(host, port),
             shown=f"http://{host}:{port}",
             ops_port=port,

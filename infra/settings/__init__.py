@@ -22,7 +22,12 @@ from infra.settings.assets import (
     UploadsSettings,
 )
 from infra.settings.concern import GIB, MIB
-from infra.settings.domains import AuthSettings, CorpSettings, SecretsSettings
+from infra.settings.domains import (
+    AuthSettings,
+    CorpSettings,
+    InboxSettings,
+    SecretsSettings,
+)
 from infra.settings.names import SettingUnknown, check_names, names_of
 from infra.settings.processes import (
     GatewaySettings,
@@ -73,6 +78,7 @@ class Settings(BaseSettings):
     files: FilesSettings = FilesSettings()
     library: LibrarySettings = LibrarySettings()
     mail: MailSettings = MailSettings()
+    inbox: InboxSettings = InboxSettings()
     logs: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     breaker: BreakerSettings = BreakerSettings()
@@ -113,6 +119,7 @@ __all__ = [
     "CorpSettings",
     "FilesSettings",
     "GatewaySettings",
+    "InboxSettings",
     "LibrarySettings",
     "LimitsSettings",
     "LogSettings",

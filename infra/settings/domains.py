@@ -95,6 +95,40 @@ class CorpSettings(Concern):
     )
 
 
+class InboxSettings(Concern):
+    window: int = Field(
+        600,
+        ge=0,
+        le=86400,
+        description="Seconds in which notifications of one kind and organization are thrown together into one; 0: never.",
+    )
+    kept: int = Field(
+        500,
+        ge=10,
+        le=2000,
+        description="Notifications a user has at most; past it the oldest go, read ones first.",
+    )
+    days: int = Field(90, ge=1, le=3650, description="Days after which a notification is removed.")
+    slow: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds of processing after which its uploader is notified that an asset is ready.",
+    )
+    digest_hour: int = Field(
+        7, ge=0, le=23, description="Hour (UTC) at which the mails of the day are sent."
+    )
+    instant_mails: int = Field(
+        10,
+        ge=0,
+        description="Mails of notifications that a user is sent at once in an hour; the rest waits for the mail of the day.",
+    )
+    link_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="What the links of mailed notifications begin with; default the gateway's own address.",
+    )
+
+
 class SecretsSettings(Concern):
     keys: Annotated[list[SecretStr], NoDecode] = Field(
         [],

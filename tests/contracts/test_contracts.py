@@ -17,7 +17,7 @@ from contracts.permissions import GRANTS, Permission, Role
 from contracts.sealed import Sealed
 from tests.contracts.snapshots import BY_NAME, agreed, breaks, messages, ours, schema_of
 
-VERBS_IN_THE_PAST = re.compile(r"[a-z_]*(ed|gone|lost|sent|ready|begun|made|found)\Z")
+VERBS_IN_THE_PAST = re.compile(r"[a-z_]*(ed|gone|lost|sent|ready|begun|made|found|read)\Z")
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if not name.startswith("view.")])

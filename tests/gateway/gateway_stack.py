@@ -22,7 +22,7 @@ T = TypeVar("T")
 ORIGIN = "https://studio.example"
 SMALL_LIMIT = 100_000
 """Bytes that the second gateway takes as an upload."""
-ROLES = ("auth", "corp", "asset", "mail", "relay")
+ROLES = ("auth", "corp", "asset", "mail", "inbox", "relay")
 
 UNLIMITED = {
     "GRID8_LIMITS__CALLER": "0",

@@ -41,6 +41,7 @@ def address(route: Route, tenant: Tenant, **other: str) -> str:
         "session": "ses_00000000000000000000000000",
         "key_id": "key_00000000000000000000000000",
         "command": "cmd_00000000000000000000000000",
+        "notification": "ntf_00000000000000000000000000",
         "presigned": "upl_00000000000000000000000000",
         "key": "orgs/x/blobs/y",
         "code": "nothing",

@@ -49,6 +49,7 @@ def address(route: Route, tenant: Tenant, *, missing: bool = False) -> str:
         "folder": tenant.folder,
         "upload": tenant.upload,
         "key_id": NOBODY,
+        "notification": NOBODY,
         "presigned": NOBODY,
     }
     if missing:

@@ -211,7 +211,7 @@ async def hands(place: Place) -> AsyncIterator[Hands]:
     client, database = mongo.connect(
         MongoSettings(url=place.mongo_url, database=place.database_name)
     )
-    for domain in ("auth", "corp", "asset", "mail", "notifier"):
+    for domain in ("auth", "corp", "asset", "mail", "inbox", "notifier"):
         await connection.delete(streams.dead(domain))
     await database[OPERATOR_LOG].delete_many({})
     yield Hands(connection, database)

@@ -18,6 +18,7 @@ class RightsExpiryAnnounced(Event):
     territories: tuple[str, ...] | None = None
     expires_at: Instant
     used_by: int = 0
+    uploaded_by: Id | None = None
 
 
 class RightsExpired(Event):
@@ -32,3 +33,4 @@ class RightsExpired(Event):
     territories: tuple[str, ...] | None = None
     expires_at: Instant
     used_by: int = 0
+    uploaded_by: Id | None = None

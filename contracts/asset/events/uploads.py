@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.asset.types import AssetKind
 from contracts.base import Event
-from contracts.types import Id, Sha256
+from contracts.types import Id, Instant, Sha256
 
 
 class AssetUploaded(Event):
@@ -37,6 +37,9 @@ class AssetReady(Event):
     height: int | None = None
     renditions: tuple[str, ...] = ()
     version: int | None = None
+    uploaded_by: Id | None = None
+    uploaded_at: Instant | None = None
+    """Whose upload it is, and since when they wait; older events do not say."""
 
 
 class AssetFailed(Event):
@@ -50,3 +53,4 @@ class AssetFailed(Event):
     name: str
     code: str
     detail: str
+    uploaded_by: Id | None = None

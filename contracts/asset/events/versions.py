@@ -45,6 +45,8 @@ class VersionFailed(Event):
     number: int
     code: str
     detail: str
+    name: str | None = None
+    uploaded_by: Id | None = None
 
 
 class VersionRestored(Event):

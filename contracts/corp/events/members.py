@@ -79,3 +79,4 @@ class InvitationAccepted(Event):
 
     invitation_id: Id
     member_id: Id
+    invited_by: Id | None = None

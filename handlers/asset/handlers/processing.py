@@ -57,6 +57,7 @@ class Processing:
 
     def conclude(self, asset: Asset, media: Media, uow: UnitOfWork) -> None:
         """Stage that an asset is ready, or has failed."""
+        waited_for = asset.status == "processing"  # else it is only made anew
         asset.media = media
         asset.kind = media.kind or asset.kind
         asset.status = "failed" if media.error_code else "ready"
@@ -69,6 +70,7 @@ class Processing:
                     name=asset.name,
                     code=media.error_code,
                     detail=media.error_detail or "",
+                    uploaded_by=asset.created_by,
                 ),
                 asset,
             )
@@ -84,6 +86,8 @@ class Processing:
                 height=media.height,
                 renditions=tuple(rendition.name for rendition in media.renditions),
                 version=asset.number,
+                uploaded_by=asset.created_by,
+                uploaded_at=asset.created_at if waited_for else None,
             ),
             asset,
         )

@@ -40,6 +40,7 @@ class RightsTeller:
                 territories=rights.territories if rights else None,
                 expires_at=expires,
                 used_by=asset.uses,
+                uploaded_by=asset.created_by,
             ),
             asset,
             org=asset.organization_id,

@@ -131,13 +131,19 @@ class Versions:
                     "error_detail": f"The asset is of kind {asset.kind}, this {version.kind}.",
                 }
             )
+        waited_for = version.status == "processing"  # else it is only made anew
         version.media = media
         version.status = "failed" if media.error_code else "ready"
         about = {"asset_id": asset.id, "project_id": asset.project_id, "number": version.number}
         org = asset.organization_id
         if media.error_code:
             uow.save(version)
-            failed = {"code": media.error_code, "detail": media.error_detail or ""}
+            failed = {
+                "code": media.error_code,
+                "detail": media.error_detail or "",
+                "name": asset.name,
+                "uploaded_by": version.created_by,
+            }
             uow.emit(VersionFailed.model_validate({**about, **failed}), version, org=org)
             return
         current = version.number > asset.number
@@ -151,7 +157,7 @@ class Versions:
             uow.save(version)
         uow.emit(VersionReady.model_validate({**about, "current": current}), org=org)
         if current:
-            uow.emit(_ready(asset), asset, org=org)
+            uow.emit(_ready(asset, version if waited_for else None), asset, org=org)
 
     async def _show(
         self,
@@ -229,7 +235,7 @@ def _removed(asset: Asset, number: int) -> VersionRemoved:
     return VersionRemoved(asset_id=asset.id, project_id=asset.project_id, number=number)
 
 
-def _ready(asset: Asset) -> AssetReady:
+def _ready(asset: Asset, waited_for: AssetVersion | None = None) -> AssetReady:
     media = asset.media or Media(pipeline=0)
     return AssetReady(
         asset_id=asset.id,
@@ -241,6 +247,8 @@ def _ready(asset: Asset) -> AssetReady:
         height=media.height,
         renditions=tuple(rendition.name for rendition in media.renditions),
         version=asset.number,
+        uploaded_by=waited_for.created_by if waited_for else None,
+        uploaded_at=waited_for.created_at if waited_for else None,
     )
 
 

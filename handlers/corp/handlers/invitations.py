@@ -163,7 +163,9 @@ async def accept_invitation(command: AcceptInvitation, uow: UnitOfWork) -> Membe
             org=organization.id,
         )
     uow.emit(
-        InvitationAccepted(invitation_id=invitation.id, member_id=person.id),
+        InvitationAccepted(
+            invitation_id=invitation.id, member_id=person.id, invited_by=invitation.invited_by
+        ),
         invitation,
         org=organization.id,
     )

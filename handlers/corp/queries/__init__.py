@@ -34,6 +34,7 @@ from handlers.corp.queries.organizations import (
     membership_id,
     organization_view,
 )
+from handlers.corp.queries.people import find_person, list_named_members, list_staff
 from handlers.corp.queries.projects import (
     find_brand_of_project,
     find_brands_of_projects,
@@ -59,6 +60,7 @@ __all__ = [
     "find_brand_of_project",
     "find_brands_of_projects",
     "find_existence",
+    "find_person",
     "find_projects_of_brands",
     "find_standing",
     "get_brand",
@@ -77,8 +79,10 @@ __all__ = [
     "list_invitations",
     "list_members",
     "list_memberships",
+    "list_named_members",
     "list_organizations",
     "list_projects",
+    "list_staff",
     "list_team_members",
     "list_teams",
     "member_view",

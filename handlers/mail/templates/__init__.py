@@ -6,9 +6,10 @@ is escaped; a name that looks like a link is not greeted, since mail programs ma
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from string import Template
@@ -81,6 +82,8 @@ def _plain(text: Text, values: Mapping[str, str], link: str | None, token: str |
         width = max(len(label) for label, _ in text.facts) + 1
         rows = (f"  {label + ':':<{width}} {_filled(fact, values)}" for label, fact in text.facts)
         parts.insert(2, "\n".join(rows))
+    if text.listed:
+        parts.insert(2, _plain_list(values))
     if text.link is not None and link is not None:
         parts.append(f"{text.link.label}:\n{link}")
         parts.append(_wrapped(_good_for(text, values)))
@@ -101,6 +104,8 @@ def _html(text: Text, values: Mapping[str, str], link: str | None, token: str | 
             for label, fact in text.facts
         )
         parts.insert(2, f"<table>{rows}</table>")
+    if text.listed:
+        parts.insert(2, _html_list(safe))
     if text.link is not None and link is not None:
         parts.append(
             f'<p><a href="{escape(link)}" style="display:inline-block;padding:.6em 1.2em;'
@@ -122,6 +127,33 @@ def _html(text: Text, values: Mapping[str, str], link: str | None, token: str | 
         '<body style="font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:1.5em auto;'
         f'padding:0 1em">\n{body}\n</body></html>\n'
     )
+
+
+def _listed(values: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    for number in itertools.count(1):
+        if f"item{number}" not in values:
+            return
+        yield values[f"item{number}"], values.get(f"link{number}")
+
+
+def _plain_list(values: Mapping[str, str]) -> str:
+    lines = []
+    for item, link in _listed(values):
+        lines.append(textwrap.indent(_wrapped(item), "    ").replace("    ", "  - ", 1))
+        lines += [f"    {link}"] if link else []
+    return "\n".join([*lines, *_left_out(values)])
+
+
+def _html_list(safe: Mapping[str, str]) -> str:
+    rows = "".join(
+        f'<li>{item}<br><a href="{link}">{link}</a></li>' if link else f"<li>{item}</li>"
+        for item, link in _listed(safe)
+    )
+    return f"<ul>{rows}</ul>" + "".join(f"<p>{each}</p>" for each in _left_out(safe))
+
+
+def _left_out(values: Mapping[str, str]) -> list[str]:
+    return [f"And {values['more']} more."] if "more" in values else []
 
 
 def _greeting(values: Mapping[str, str]) -> str:

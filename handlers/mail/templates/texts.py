@@ -29,10 +29,18 @@ class Text:
     link: Link | None = None
     facts: tuple[tuple[str, str], ...] = ()
     """Label → value, shown as a list after the first paragraph."""
+    listed: bool = False
+    """Whether the values item1, item2 … are a list after the first paragraph, each with its link1,
+    link2 … where there is one; and ``more`` how many it leaves out."""
 
 
 _SOON = "The link can be used once, and only for a limited time."
 _WHERE = (("When", "$time"), ("From", "$address"), ("With", "$agent"))
+
+_CHOICE = (
+    "If you do not want such mails, or want them at other times, change what is mailed to you: "
+    "$preferences",
+)
 
 TEXTS: dict[MailTemplate, Text] = {
     MailTemplate.VERIFY_ADDRESS: Text(
@@ -139,5 +147,19 @@ TEXTS: dict[MailTemplate, Text] = {
             "do nothing: the invitation ends by itself.",
         ),
         Link("accept-invitation", "See the invitation", ""),
+    ),
+    MailTemplate.NOTIFICATIONS: Text(
+        "In your inbox: $headline",
+        frozenset({"name", "headline", "item1", "preferences"}),
+        ("There is something in your inbox on Grid8: $headline",),
+        _CHOICE,
+        listed=True,
+    ),
+    MailTemplate.NOTIFICATION_DIGEST: Text(
+        "Unread: $headline",
+        frozenset({"name", "headline", "item1", "preferences"}),
+        ("You have not read yet what is in your inbox on Grid8: $headline",),
+        _CHOICE,
+        listed=True,
     ),
 }

@@ -23,6 +23,9 @@ VALUES = {
     "inviter": "Bob",
     "role": "editor",
     "expires": "2026-12-01T10:00:00.000Z",
+    "headline": "3 notifications",
+    "item1": "Bob mentioned you",
+    "preferences": "https://grid8.example/preferences",
 }
 LINKED = {
     MailTemplate.VERIFY_ADDRESS: "verify-email",
@@ -176,3 +179,25 @@ def test_a_name_that_mail_programs_would_make_a_link_of_is_not_greeted(name: str
 
 def test_a_name_is_greeted() -> None:
     assert rendered(MailTemplate.VERIFY_ADDRESS, name="José Ñ.").text.startswith("Hello José Ñ.,")
+
+
+def test_a_list_shows_each_item_with_its_link_and_how_many_it_leaves_out() -> None:
+    values = {
+        "item1": "Bob mentioned you: <b>look</b>",
+        "link1": f"{URL}/a?b=1&c=2",
+        "item2": "Nothing to link to",
+        "item3": "x" * 600,
+        "more": "7",
+    }
+    mail = rendered(MailTemplate.NOTIFICATION_DIGEST, **values)
+    html = Read(mail.html)
+    assert html.links == [f"{URL}/a?b=1&c=2"]
+    assert "b" not in html.tags
+    assert f"    {URL}/a?b=1&c=2" in mail.text.splitlines()
+    for part in (words(mail.text), html.words):
+        assert "Bob mentioned you: <b>look</b>" in part
+        assert "Nothing to link to" in part
+        assert "And 7 more." in part
+        assert "x" * 600 not in part
+    with pytest.raises(TemplateIncomplete, match="item1"):
+        render(MailTemplate.NOTIFICATIONS, {"name": "Ann"}, token=None, link_url=URL)
