@@ -33,8 +33,8 @@ SECURITY = {
 class Listener:
     """Accepts connections for a server, and lets them finish.
 
-    ``malformed`` answers what cannot be parsed, ``failed`` what we could not answer. A
-    connection may be without a request for ``patience`` seconds.
+    ``malformed`` answers what cannot be parsed, ``failed`` what we could not answer. The first
+    request must be there within ``patience`` seconds, each later one within ``keep_alive``.
     """
 
     def __init__(
@@ -44,10 +44,12 @@ class Listener:
         malformed: type[DomainError],
         failed: type[DomainError],
         patience: float = KEEP_ALIVE,
+        keep_alive: float = KEEP_ALIVE,
     ) -> None:
         self.malformed = malformed
         self.failed = failed
         self.patience = patience
+        self.keep_alive = keep_alive
         self.draining = False
         self._server = server
         self._sockets: asyncio.Server | None = None
@@ -104,6 +106,11 @@ class Connection(web.RequestHandler):
         )
         self._listener = listener
         self._handed_over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # The timer of the first request runs; this is what aiohttp sets the next ones by.
+        self._keepalive_timeout = self._listener.keep_alive
 
     @property
     def upgrading(self) -> bool:

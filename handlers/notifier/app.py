@@ -39,7 +39,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ID: web.RequestKey[str] = web.RequestKey("id", str)
 
 PATIENCE = 20.0
-"""Seconds a connection may be without a complete request; slow handshakes end there."""
+"""Seconds a connection has for its first request; slow handshakes end there."""
+KEEP_ALIVE = 75.0
+"""Seconds a connection may be idle between requests: more than the 60 of common proxies."""
 
 _TRANSPORTS = {WS_PATH: "ws", SSE_PATH: "sse"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -160,7 +162,11 @@ async def serving(
     try:
         assert runner.server is not None
         listener = Listener(
-            runner.server, malformed=RequestMalformed, failed=RealtimeFailed, patience=PATIENCE
+            runner.server,
+            malformed=RequestMalformed,
+            failed=RealtimeFailed,
+            patience=PATIENCE,
+            keep_alive=KEEP_ALIVE,
         )
         try:
             yield await listener.open(host, port)

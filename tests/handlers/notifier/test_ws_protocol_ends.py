@@ -370,3 +370,9 @@ async def test_a_handshake_that_takes_too_long_is_ended(
         async with connected(stage) as raw:
             await raw.send(sent)
             assert await asyncio.wait_for(raw.reader.read(), 10) == b""
+    async with connected(stage) as raw:
+        await raw.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await raw.response())[0] == 200
+        await asyncio.sleep(0.6)  # what a connection may take between requests is not as short
+        await raw.send(await request(stage))
+        assert (await raw.response())[0] == 101
