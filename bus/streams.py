@@ -43,6 +43,11 @@ def pushed(shard: int, message: str) -> str:
     return f"grid8:pushed:{{{shard}}}:{message}"
 
 
+def pushed_since(shard: int) -> str:
+    """When the first such mark was made that Redis has not lost since."""
+    return f"grid8:pushed:{{{shard}}}"
+
+
 def shard_of(key: str, shards: int) -> int:
     """The push shard of an organization or user."""
     return zlib.crc32(key.encode()) % shards

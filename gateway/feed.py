@@ -16,6 +16,8 @@ from pydantic import (
 from bus.feed import cursor as feed_cursor
 from bus.feed.log import Wanted, read_feed
 from bus.feed.push import read_pushed
+from bus.feed.push_log import PushLog
+from bus.feed.pushed import route_to_organization
 from contracts.actor import Actor
 from contracts.base import View
 from contracts.envelope import Envelope
@@ -54,8 +56,8 @@ class FeedParameters(BaseModel):
             min_length=1,
             max_length=feed_cursor.LENGTH,
             description=(
-                "next_cursor of the page before; or the cursor of a realtime frame, as long as "
-                "its push stream holds it."
+                "next_cursor of the page before; or the cursor of a realtime frame, for as many "
+                "days as pushes are archived."
             ),
         ),
     ] = None
@@ -80,9 +82,14 @@ async def list_events(request: web.Request, gateway: Gateway, actor: Actor) -> w
     after, limit = given.pop("after"), given.pop("limit")
     wanted = Wanted(**given)
     if after is not None and after.startswith("g"):
-        shards = gateway.settings.notifier.push_shards
         items, cursor = await read_pushed(
-            gateway.context.redis, actor.tenant, after, shards=shards, limit=limit, wanted=wanted
+            gateway.context.redis,
+            actor.tenant,
+            after,
+            shards=gateway.settings.notifier.push_shards,
+            limit=limit,
+            wanted=wanted,
+            log=_push_log(gateway),
         )
     else:
         begin = feed_cursor.decode(after) if after is not None else feed_cursor.FeedCursor()
@@ -92,3 +99,16 @@ async def list_events(request: web.Request, gateway: Gateway, actor: Actor) -> w
         items, cursor = [public_json(each) for each in events], end.encode()
     body = b'{"items":[%b],"next_cursor":"%b"}' % (b",".join(items), cursor.encode())
     return web.Response(body=body, content_type="application/json")
+
+
+def _push_log(gateway: Gateway) -> PushLog | None:
+    settings, context = gateway.settings.notifier, gateway.context
+    if not settings.archive_days:
+        return None
+    return PushLog(
+        context.database,
+        context.redis,
+        shards=settings.push_shards,
+        days=settings.archive_days,
+        route=route_to_organization(settings.push_shards),
+    )

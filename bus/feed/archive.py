@@ -95,6 +95,11 @@ def after(position: Position) -> Position:
     return position[0], position[1] + 1
 
 
+def earlier(position: Position, seconds: float) -> Position:
+    """The first position of so many seconds before another."""
+    return max(0, int(position[0] - seconds * 1000)), 0
+
+
 def oldest(days: int) -> Position:
     """Where retention ends now."""
     return int((time.time() - days * 86400) * 1000), 0

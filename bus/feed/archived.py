@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from bus.documents import EVENTS, PUSH_ARCHIVE, PUSHES, Database
-from bus.feed.archive import key_of, lane_of, oldest, position_of
+from bus.feed.archive import earlier, key_of, lane_of, oldest, position_of
 from bus.feed.push_cursor import Position, parse_id
 from bus.feed.pushed import Page, Reading, Row, Told, entry_of, key_in
 from bus.logged import logged_event
@@ -100,16 +100,16 @@ class Archived:
         ]
 
     async def pushed(
-        self, reading: Reading, begin: float, until: Position
+        self, reading: Reading, begin: Position, until: Position
     ) -> AsyncGenerator[list[str], None]:
-        """Which events (``key_in``) were pushed from a time in milliseconds up to a position."""
-        since = key_of((max(0, int(begin)), 0))
+        """Which events (``key_in``) were pushed from one position up to another, both included."""
+        since = key_of(begin)
         for scope in reading.scopes:
             lane = lane_of(self._shards, reading.shard, scope)
             found = self._pushes.find({"lane": lane, "last": {"$gte": since}}, {"entries": 1})
             async for document in found.sort("last", ASCENDING):
                 rows = document["entries"]
-                yield [key_in(scope, row[2]) for row in rows if _parse(row[0]) <= until]
+                yield [key_in(scope, row[2]) for row in rows if begin <= _parse(row[0]) <= until]
                 if _parse(rows[-1][0]) > until:
                     break
 
@@ -128,11 +128,11 @@ class Archived:
 
     async def hole_before(self, shard: int, position: Position, within: float) -> Hole | None:
         """The first loss of so many seconds before a position."""
-        since = (max(0, int(position[0] - within * 1000)), 0)
+        since = key_of(earlier(position, within))
         found = await self._pushes.find_one(
             {
                 "lane": lane_of(self._shards, shard),
-                "last": {"$gt": key_of(since), "$lte": key_of(position)},
+                "last": {"$gt": since, "$lte": key_of(position)},
             },
             sort=[("last", ASCENDING)],
         )

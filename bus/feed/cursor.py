@@ -40,7 +40,7 @@ class CursorExpired(DomainError):
 
     def __init__(self) -> None:
         super().__init__(
-            "A realtime cursor lasts as long as the push stream; begin with since instead.",
+            "Pushes are archived for so many days, and no longer; begin with since instead.",
             errors=[FieldError(pointer="after", code="cursor_expired", detail="has expired")],
         )
 

@@ -1,12 +1,14 @@
 """What was lost from a push stream before it was archived, as far as the event log tells.
 
-Within the hour Redis may still know where each event was pushed, and then nothing is amiss.
-Otherwise events come in the order of the log, at positions made up for them: behind the last
+Within the hour Redis may still know where each event was pushed, and which were not yet: then
+nothing is amiss. Otherwise events come in the order of the log, at positions made up for them: behind the last
 that is known, with the place in the log in them, so that a cursor among them goes on exactly.
 """
 
 from __future__ import annotations
 
+import math
+import time
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
@@ -16,6 +18,7 @@ from redis.asyncio import Redis
 
 from bus import streams
 from bus.documents import FEED_ORDER
+from bus.feed.archive import after, earlier
 from bus.feed.archived import CHUNK, Archived
 from bus.feed.push_cursor import Position, parse_id
 from bus.feed.pushed import Page, Reading, Route, Row, key_in, scope_of
@@ -25,6 +28,8 @@ MARGIN = 120.0
 """Seconds by which an event may be pushed after it was logged, beyond what was usual then."""
 SKEW = 2.0
 """Seconds by which the clocks of who logs and of Redis may differ."""
+ONCE_FOR = 3600
+"""Seconds for which a mark in Redis tells that an event was pushed, and where."""
 BATCH = 1000
 """Events of the log looked at at a time."""
 
@@ -53,21 +58,29 @@ class Lost:
         redis.RedisError and PyMongoError.
         """
         known: set[str] = set()
-        reach = (int(end[0] + MARGIN * 1000), 0)
         since = await self._since(reading, position)
-        for begin, until in ((since / 1000 - SKEW * 1000, position), (end[0], reach)):
+        before = earlier((since // 1000, 0), SKEW)
+        for begin, until in ((before, position), (end, earlier(end, -MARGIN))):
             async for keys in self._archived.pushed(reading, begin, until):
                 known.update(keys)
-        after = (since, "")
-        while documents := await self._batch(reading, after, int(end[0] * 1000 + SKEW * 1e6)):
-            after = (documents[-1]["logged"], documents[-1]["_id"])
+        seen = (since, "")
+        while documents := await self._batch(reading, seen, int(end[0] * 1000 + SKEW * 1e6)):
+            seen = (documents[-1]["logged"], documents[-1]["_id"])
             for rows in await self._rows(reading, documents, known, position, end):
                 fresh = [row for row in rows if reading.first(row[2], row[1][0])]
                 yield Page(await self._archived.told(fresh), rows[-1][0], "log")
+        reading.filled = (end, self._told(reading, position))
+
+    def _told(self, reading: Reading, position: Position) -> _Place | None:
+        """The place in the log that the reader was shown; of a hole next to the last, as of that."""
+        place = _place_in(position)
+        if place is None and reading.filled is not None and reading.filled[0] == after(position):
+            return reading.filled[1]
+        return place
 
     async def _since(self, reading: Reading, position: Position) -> int:
         """Where in the log to begin, in microseconds."""
-        place = _place_in(position)
+        place = self._told(reading, position)
         if place is not None:
             return place[0]
         since = position[0] * 1000
@@ -75,9 +88,9 @@ class Lost:
         return max(0, int(min(since, usual or since) - MARGIN * 1e6))
 
     async def _batch(
-        self, reading: Reading, after: tuple[int, str], until: int
+        self, reading: Reading, seen: tuple[int, str], until: int
     ) -> list[dict[str, Any]]:
-        logged, id = after
+        logged, id = seen
         behind = {
             "logged": {"$gte": logged, "$lt": until},
             "$or": [{"logged": {"$gt": logged}}, {"_id": {"$gt": id}}],
@@ -113,10 +126,14 @@ class Lost:
                     found[mark] = (place, list(addresses), id, len(audiences))
         if not found:
             return []
-        marks = cast(list[bytes | None], await self._redis.mget(list(found)))
-        told = _place_in(position)
+        names = [streams.pushed_since(reading.shard), *found]
+        since, *marks = cast(list[bytes | None], await self._redis.mget(names))
+        # From here on, what is not marked has not been pushed.
+        marked = time.time() - ONCE_FOR + MARGIN if since is not None else math.inf
+        marked = max(marked * 1e6, int(since or 0) + SKEW * 1e6)
+        told = self._told(reading, position)
         # A made-up position is behind all that was pushed in its millisecond.
-        begin = position if told is None else (position[0], -1)
+        begin = position if _place_in(position) is None else (position[0], -1)
         base = position[0] if end[0] > position[0] else position[0] - 1
         logged: list[Row] = []
         pushed: list[Row] = []
@@ -124,7 +141,7 @@ class Lost:
             if where is not None and b"-" in where:
                 if begin < (at := parse_id(where)) < end:
                     pushed.append((at, addresses, id, copies))
-            elif told is None or place > told:
+            elif place[0] < marked and (told is None or place > told):
                 logged.append((_made_up(base, place), addresses, id, copies))
                 reading.unpushed[id.encode()] = None
         rows = [*sorted(logged), *sorted(pushed)]
@@ -134,6 +151,12 @@ class Lost:
 def _made_up(milliseconds: int, place: _Place) -> Position:
     """The position of an event whose own is not known any more."""
     return milliseconds, _MADE_UP + place[0] * _TIES + place[1]
+
+
+def moment(position: Position) -> int:
+    """When an event was pushed, or where that is not known, logged; in milliseconds."""
+    place = _place_in(position)
+    return position[0] if place is None else place[0] // 1000
 
 
 def _place_in(position: Position) -> _Place | None:

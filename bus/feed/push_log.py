@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from bus import streams
 from bus.documents import Database
-from bus.feed.archive import after
+from bus.feed.archive import after, earlier
 from bus.feed.archived import Archived, Hole
 from bus.feed.lost import Lost
 from bus.feed.push_cursor import Position, format_id, parse_id
@@ -107,7 +107,7 @@ class PushLog:
 
     async def _remember(self, reading: Reading, begin: Position, position: Position) -> None:
         """Know what was shown before a position, and may have been pushed again since."""
-        async for keys in self._archived.pushed(reading, begin[0] - NEAR * 1000, position):
+        async for keys in self._archived.pushed(reading, earlier(begin, NEAR), position):
             reading.note(keys)
 
     async def _edge(self, shard: int, position: Position) -> tuple[Told | None, Position] | None:

@@ -48,6 +48,8 @@ class Reading:
     addresses: Collection[str]
     unpushed: dict[bytes, None] = field(default_factory=dict)
     """Ids of events that came from the log alone: they may be pushed yet."""
+    filled: tuple[Position, tuple[int, int] | None] | None = None
+    """Where the last hole that was filled ended, and behind which place of the log it began."""
     _seen: dict[str, None] = field(default_factory=dict)
 
     @property

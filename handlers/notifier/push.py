@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from bus import streams
+from bus.feed.lost import ONCE_FOR
 from bus.pipeline import Pipeline
 from contracts.envelope import Envelope
 from contracts.visibility import public_json
 from handlers.notifier.routing import route
 
-ONCE_FOR = 3600
-"""Seconds in which an event that is delivered again is not pushed again."""
-
 # A mark and its entry lie in one slot and are made by one script: never one without the other.
 # The mark has the position, for the day on which the entry is lost (bus/feed/lost.py).
 _PUSH_ONCE = """
 local pushed, at = 0, 4
-for each = 2, #KEYS do
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  local now = redis.call('TIME')
+  redis.call('SET', KEYS[2], now[1] .. string.format('%06d', now[2]))
+end
+for each = 3, #KEYS do
   if redis.call('EXISTS', KEYS[each]) == 0 then
     local id = redis.call(
       'XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, at, at + ARGV[3] - 1))
@@ -63,7 +65,8 @@ class Pusher:
             return
         await self._pipeline.execute_all(
             [
-                ("EVAL", _PUSH_ONCE, 1 + len(marks), streams.push(shard), *marks,
+                ("EVAL", _PUSH_ONCE, 2 + len(marks), streams.push(shard),
+                 streams.pushed_since(shard), *marks,
                  ONCE_FOR, self._length, len(values) // len(marks), *values)
                 for shard, (marks, values) in by_shard.items()
             ]

@@ -2,100 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any
 
 import pytest
-from notifier_stage import ORG, Stage, WsClient, envelope_of, until
+from archive_stage import WEEK, age, aged, begin, caught_up, number, numbers, trim
+from notifier_stage import ORG, USER, Stage, envelope, envelope_of
 
 from bus import streams
-from bus.documents import EVENTS, PUSH_ARCHIVE, PUSHES
-from bus.feed.archive import key_of, position_of
-from bus.feed.push_cursor import decode, encode, format_id, parse_id
-
-WEEK = 7 * 86_400_000
-
-
-def number(frame: dict[str, Any]) -> int:
-    assert frame["op"] == "event", frame
-    return int(frame["event"]["data"]["n"])
-
-
-async def numbers(client: WsClient, last: int) -> list[int]:
-    seen: list[int] = []
-    while not seen or seen[-1] != last:
-        seen.append(number(await client.receive()))
-    return seen
-
-
-async def caught_up(stage: Stage) -> None:
-    """Wait until everything that was pushed is archived."""
-    assert stage.database is not None
-    states = stage.database[PUSH_ARCHIVE]
-
-    async def done() -> bool:
-        for shard in range(stage.settings.notifier.push_shards):
-            end = (await stage.redis.xinfo_stream(streams.push(shard)))["last-generated-id"]
-            state = await states.find_one(
-                {"_id": f"{stage.settings.notifier.push_shards}.{shard}/"}
-            )
-            if state is None or position_of(state["through"]) < parse_id(end):
-                return False
-        return True
-
-    await until(done, "the archive has caught up")
-
-
-async def trim(stage: Stage, keep: int = 0) -> None:
-    for shard in range(stage.settings.notifier.push_shards):
-        await stage.redis.xtrim(streams.push(shard), maxlen=keep, approximate=False)
-
-
-async def begin(stage: Stage, channel: str = "org") -> str:
-    async with stage.ws() as client:
-        cursor: str = (await client.subscribe(channel))["cursor"]
-    return cursor
-
-
-async def age(stage: Stage, milliseconds: int) -> None:
-    """Make all that was archived and logged so much older."""
-    assert stage.database is not None
-
-    def earlier(key: str) -> str:
-        ms, sequence = position_of(key)
-        return key_of((ms - milliseconds, sequence))
-
-    async for each in stage.database[PUSHES].find():
-        changed: dict[str, Any] = {
-            "last": earlier(each["last"]),
-            "expires": each["expires"] - timedelta(milliseconds=milliseconds),
-        }
-        if "hole" in each:
-            changed["hole"] = [earlier(key) for key in each["hole"]]
-        if "entries" in each:
-            changed["entries"] = [
-                [
-                    format_id(
-                        (parse_id(row[0].encode())[0] - milliseconds, parse_id(row[0].encode())[1])
-                    ),
-                    *row[1:],
-                ]
-                for row in each["entries"]
-            ]
-        await stage.database[PUSHES].update_one({"_id": each["_id"]}, {"$set": changed})
-    await stage.database[EVENTS].update_many({}, {"$inc": {"logged": -milliseconds * 1000}})
-    await stage.database[EVENTS].update_many(
-        {}, [{"$set": {"time": {"$subtract": ["$time", milliseconds]}}}]
-    )
-
-
-def aged(cursor: str, milliseconds: int) -> str:
-    shards = int(cursor[1:].partition(".")[0])
-    return encode(
-        shards,
-        {shard: (ms - milliseconds, seq) for shard, (ms, seq) in decode(cursor, shards).items()},
-    )
+from contracts.auth.events import UserUpdated
 
 
 async def test_what_the_stream_no_longer_holds_comes_from_the_archive(archived: Stage) -> None:
@@ -201,3 +116,150 @@ async def test_a_hole_in_the_archive_is_filled_where_it_is(archived: Stage) -> N
         async with archived.ws() as client:
             assert (await client.subscribe(since=frames[at]["cursor"]))["recovered"] is True
             assert await numbers(client, 4) == list(range(at + 1, 5))
+
+
+@pytest.mark.slow
+async def test_a_slow_reader_gets_ten_thousand_from_the_archive(
+    make_archived: Callable[..., Awaitable[Stage]],
+) -> None:
+    stage = await make_archived(queue_limit=16)
+    cursor = await begin(stage)
+    made = [envelope_of("custom.test.counted", {"n": each}) for each in range(10_000)]
+    await stage.log(*made)
+    for at in range(0, len(made), 500):
+        await stage.observers[0](made[at : at + 500])
+    await caught_up(stage)
+    await trim(stage)
+    async with stage.ws() as client:
+        await client.send(op="subscribe", channel="org", since=cursor)
+        for each in range(10_000, 10_020):
+            await stage.custom(each)
+        assert (await client.receive())["recovered"] is True
+        assert await numbers(client, 10_019) == list(range(10_020))
+
+
+@pytest.mark.slow
+async def test_events_that_go_on_meanwhile_follow_without_gap(archived: Stage) -> None:
+    cursor = await begin(archived)
+    made = [envelope_of("custom.test.counted", {"n": each}) for each in range(1000)]
+    await archived.log(*made)
+    await archived.observers[0](made)
+    await caught_up(archived)
+    await trim(archived)
+
+    async def go_on() -> None:
+        for each in range(1000, 1200):
+            await archived.custom(each)
+            await asyncio.sleep(0.005)
+            if each % 50 == 25:
+                await trim(archived, keep=5)
+
+    going = asyncio.create_task(go_on())
+    async with archived.ws() as client:
+        assert (await client.subscribe(since=cursor))["recovered"] is True
+        assert await numbers(client, 1199) == list(range(1200))
+    await going
+
+
+async def test_an_event_stream_on_two_push_streams_resumes_both(
+    make_archived: Callable[..., Awaitable[Stage]],
+) -> None:
+    stage = await make_archived(push_shards=4)
+    assert stage.stream(ORG) != stage.stream(USER)
+    async with stage.sse("org", "me") as stream:
+        await stream.block()
+        await stage.custom(0)
+        await stream.event()
+        cursor = stream.last_id
+    for each in range(1, 5):
+        await stage.custom(each)
+        await stage.publish(envelope(UserUpdated(user_id=USER, name=f"n{each}"), org=None))
+    await caught_up(stage)
+    await trim(stage)
+    async with stage.sse("org", "me", since=cursor) as stream:
+        await stream.block()
+        events = [(await stream.event())[1]["data"] for _ in range(8)]
+    assert [each["n"] for each in events if "n" in each] == [1, 2, 3, 4]
+    assert [each["name"] for each in events if "name" in each] == ["n1", "n2", "n3", "n4"]
+
+
+async def test_a_user_and_an_organization_on_one_push_stream_keep_their_order(
+    archived: Stage,
+) -> None:
+    async with archived.sse("org", "me") as stream:
+        await stream.block()
+        cursor = stream.last_id
+    for each in range(6):
+        if each % 2:
+            await archived.custom(each)
+        else:
+            await archived.publish(envelope(UserUpdated(user_id=USER, name=str(each)), org=None))
+    await caught_up(archived)
+    await trim(archived)
+    async with archived.sse("org", "me", since=cursor) as stream:
+        await stream.block()
+        events = [(await stream.event())[1]["data"] for _ in range(6)]
+    assert [int(each.get("n", each.get("name"))) for each in events] == list(range(6))
+
+
+async def test_what_was_lost_of_a_user_comes_from_the_event_log(
+    make_archived: Callable[..., Awaitable[Stage]],
+) -> None:
+    stage = await make_archived(archive_every=30)
+    cursor = await begin(stage, "me")
+    for name in ("a", "b"):
+        await stage.publish(envelope(UserUpdated(user_id=USER, name=name), org=None))
+        await stage.publish(envelope(UserUpdated(user_id="usr_2", name="not mine"), org=None))
+    await trim(stage)
+    async with stage.ws() as client:
+        assert (await client.subscribe("me", since=cursor))["recovered"] is True
+        await stage.publish(envelope(UserUpdated(user_id=USER, name="c"), org=None))
+        names = [(await client.receive())["event"]["data"]["name"] for _ in range(3)]
+    assert names == ["a", "b", "c"]
+
+
+async def test_nobody_resumes_into_what_is_not_theirs(archived: Stage) -> None:
+    cursor = await begin(archived)
+    await archived.custom(0, org="org_2")
+    await archived.custom(1)
+    await archived.publish(envelope_of("custom.test.counted", {"n": 2, "project_id": "prj_1"}))
+    await archived.publish(envelope_of("custom.test.counted", {"n": 3, "project_id": "prj_2"}))
+    await caught_up(archived)
+    await trim(archived)
+    async with archived.ws() as client:
+        assert (await client.subscribe(since=cursor))["recovered"] is True
+        assert await numbers(client, 3) == [1, 2, 3]
+        assert (await client.subscribe("project:prj_1", since=cursor))["recovered"] is True
+        assert [number(await client.receive())] == [2]
+        await client.send(op="ping")
+        assert (await client.receive())["op"] == "pong"
+        archived.denied.add((USER, "project:prj_2"))
+        await client.send(op="subscribe", channel="project:prj_2", since=cursor)
+        assert (await client.receive())["code"] == "test.denied"
+
+
+@pytest.mark.parametrize("position", [(9, 9), (0, 0), (2**62, 0), (10**18, 10**18)])
+async def test_a_forged_cursor_is_reset_all_the_same(
+    archived: Stage, position: tuple[int, int]
+) -> None:
+    await archived.custom(0)
+    await caught_up(archived)
+    async with archived.ws() as client:
+        answer = await client.subscribe(since=f"g1.0-{position[0]}-{position[1]}")
+        assert answer["recovered"] is False
+        assert (await client.receive())["op"] == "reset"
+
+
+async def test_a_cursor_that_names_no_entry_goes_on_behind_its_place(archived: Stage) -> None:
+    async with archived.ws() as client:
+        await client.subscribe()
+        for each in range(4):
+            await archived.custom(each)
+        cursors = [(await client.receive())["cursor"] for _ in range(4)]
+    await caught_up(archived)
+    await trim(archived)
+    async with archived.ws() as client:
+        # The sequence number is one more than any that was.
+        between = cursors[1] + "9"
+        assert (await client.subscribe(since=between))["recovered"] is True
+        assert (await numbers(client, 3))[-1] == 3
