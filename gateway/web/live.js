@@ -67,6 +67,12 @@ function stop() {
   feed.clear();
 }
 
+/** @param {boolean} shown */
+function showKeyRow(shown) {
+  find("key-org-row").hidden = !shown;
+  input("key-org").required = shown;
+}
+
 /** @param {string} words */
 function goOut(words) {
   stop();
@@ -75,13 +81,17 @@ function goOut(words) {
   for (const form of document.forms) form.reset();
   find("otp-row").hidden = true;
   input("otp").required = false;
+  showKeyRow(false);
   find("again").hidden = true;
   show(false);
   say(words);
 }
 
-async function goIn() {
-  const { items } = await account.get("/v1/orgs?limit=200");
+/** @param {string} [org] of an API key, which cannot list those of a person */
+async function goIn(org) {
+  const { items } = org
+    ? { items: [await account.get(`/v1/orgs/${encodeURIComponent(org)}`)] }
+    : await account.get("/v1/orgs?limit=200");
   choice.replaceChildren(
     ...items.map((/** @type {{id: string, name: string}} */ { id, name }) => new Option(name, id)),
   );
@@ -318,12 +328,16 @@ onSubmit("sign-in", async () => {
 onSubmit("use-token", async () => {
   account.paste(input("token").value.trim());
   try {
-    await goIn();
+    await goIn(input("key-org").value.trim());
   } catch (error) {
     account = new Account();
-    throw error;
+    if (!(error instanceof Refused) || error.code !== "auth.person_needed") throw error;
+    showKeyRow(true);
+    input("key-org").focus();
+    say("This is an API key: please say of which organization.");
+    return;
   }
-  input("token").value = "";
+  input("token").value = input("key-org").value = "";
 });
 onSubmit("watch", () => {
   const name = input("channel").value.trim();

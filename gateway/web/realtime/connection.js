@@ -202,10 +202,12 @@ export class Connection {
       this.#tries = 0;
       this.#isProven = true;
     } else if (this.#wanted === "auto") {
-      // A WebSocket is tried again after a while: once, and then comes a stream again.
+      // A WebSocket is tried again after a while: once, and then comes a stream again. Where one
+      // was open before, it is soon: the server was away, and came back when it was this one's turn.
+      const { steadyAfter, socketAgain } = this.#timing;
+      this.#socketFrom ||= Date.now() + (this.#isProven ? steadyAfter : socketAgain);
       this.#tries = TRIES - 1;
       this.#isProven = false;
-      this.#socketFrom ||= Date.now() + this.#timing.socketAgain;
       const after = Math.max(0, this.#socketFrom - Date.now());
       this.#timers.set("socket", after, () => {
         this.#socketFrom = 0;
