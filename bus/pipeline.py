@@ -17,9 +17,12 @@ from bus.gathering import gather_from
 
 LIMIT = 512
 """Requests that share one round trip at most."""
+LATER = 0.01
+"""Seconds that what is in no hurry waits for others to go along with."""
 
 
 Command = tuple[Any, ...]
+_Request = tuple[list[Command], "asyncio.Future[list[Any]]"]
 
 
 class Pipeline:
@@ -28,8 +31,10 @@ class Pipeline:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._encode = redis.get_encoder().encode  # type: ignore[no-untyped-call]
-        self._queue: list[tuple[list[Command], asyncio.Future[list[Any]]]] = []
+        self._queue: list[_Request] = []
+        self._unhurried: list[_Request] = []
         self._sender: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def execute(self, name: str, *arguments: Any) -> Any:
         """The reply to one command, raw. Raises what Redis answers, or redis.ConnectionError.
@@ -44,18 +49,42 @@ class Pipeline:
 
         All of them are carried out, whichever of them is answered with an error.
         """
+        request = self._request(commands)
+        self._queue.append(request)
+        self._begin()
+        return await request[1]
+
+    async def execute_later(self, name: str, *arguments: Any) -> Any:
+        """As ``execute``, for what nobody waits for: it is sent ahead of the next that is asked
+        for, and soon in any case."""
+        request = self._request([(name, *arguments)])
+        self._unhurried.append(request)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LATER, self._hurry)
+        [reply] = await request[1]
+        return reply
+
+    def _request(self, commands: Sequence[Command]) -> _Request:
         # What cannot be sent fails here, and not all that would share its round trip.
         encoded = [(name, *map(self._encode, arguments)) for name, *arguments in commands]
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._queue.append((encoded, future))
+        return encoded, asyncio.get_running_loop().create_future()
+
+    def _hurry(self) -> None:
+        self._queue[:0], self._unhurried = self._unhurried, []
+        self._timer = None
+        if self._queue:
+            self._begin()
+
+    def _begin(self) -> None:
         if self._sender is None or self._sender.done():
             # Of no message's context: it sends for all of them.
             self._sender = asyncio.create_task(self._send(), context=Context())
-        return await future
 
     async def _send(self) -> None:
         while self._queue:
             await gather_from(self._queue, LIMIT)
+            if self._unhurried:
+                self._queue[:0], self._unhurried = self._unhurried, []
             batch, self._queue = self._queue[:LIMIT], self._queue[LIMIT:]
             try:
                 async with self._redis.pipeline(transaction=False) as pipe:
@@ -88,5 +117,8 @@ class Pipeline:
 
     async def close(self) -> None:
         """Wait until everything asked for has been sent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._hurry()
         if self._sender is not None:
             await asyncio.gather(self._sender, return_exceptions=True)

@@ -78,6 +78,14 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         use_uses(uses)
         await replies.start()
         await store.start()
+        quota = Quota(
+            Ledger(
+                context.redis,
+                context.publisher.pipeline.execute,
+                context.publisher.pipeline.execute_later,
+            ),
+            settings.uploads.quota,
+        )
         try:
             yield Gateway(
                 settings=settings,
@@ -97,10 +105,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 store=store,
                 resumables=Resumables(store, context.redis, settings),
                 signer=file_signer(settings),
-                quota=Quota(
-                    Ledger(context.redis, context.publisher.pipeline.execute),
-                    settings.uploads.quota,
-                ),
+                quota=quota,
                 pictures=Pictures(
                     store,
                     context.publisher,
@@ -112,6 +117,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 committer=committer,
             )
         finally:
+            await quota.close()
             await rates.close()
             await uses.close()
             await committer.close()

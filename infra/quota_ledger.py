@@ -23,32 +23,40 @@ KEPT = 8 * 86400
 
 # Times are Redis's own, in microseconds. KEYS: sums {stored, at, held}; held id -> bytes;
 # until: id by the end of its lease; settled: id by when its bytes were registered; queued:
-# id -> SHA-256 of bytes that a command will register, or may.
+# id -> SHA-256 of bytes that a command will register, or may. What is written is kept from then.
 _BOOK = """
 local sums, held, due, settled, queued = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local clock = redis.call('TIME')
+local call = redis.call
+local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local function text(number) return string.format('%.0f', number) end
+local function keep(key) call('EXPIRE', key, ARGV[1]) end
 local function drop(id)
-  local bytes = redis.call('HGET', held, id)
+  local bytes = call('HGET', held, id)
   if bytes then
     -- Not minus: of nothing that is minus zero, which Redis takes for no number.
-    redis.call('HINCRBY', sums, 'held', text(0 - tonumber(bytes)))
-    redis.call('HDEL', held, id)
+    call('HINCRBY', sums, 'held', text(0 - tonumber(bytes)))
+    call('HDEL', held, id)
   end
-  redis.call('ZREM', due, id)
-  redis.call('ZREM', settled, id)
-  redis.call('HDEL', queued, id)
+  call('ZREM', due, id)
+  call('ZREM', settled, id)
+  call('HDEL', queued, id)
 end
-local function put(id, bytes)
-  local before = tonumber(redis.call('HGET', held, id) or '0')
-  redis.call('HINCRBY', sums, 'held', text(bytes - before))
-  redis.call('HSET', held, id, text(bytes))
+local function put(id, bytes, before)
+  if before == bytes then return end
+  call('HINCRBY', sums, 'held', text(bytes - (before or 0)))
+  call('HSET', held, id, text(bytes))
+  keep(sums) keep(held)
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', text(now), 'LIMIT', 0, 1000)) do
-  drop(id)
+local function lease(id, microseconds)
+  call('ZADD', due, text(now + tonumber(microseconds)), id)
+  keep(due)
 end
-for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
+local function purge()
+  for _, id in ipairs(call('ZRANGEBYSCORE', due, '-inf', text(now), 'LIMIT', 0, 1000)) do
+    drop(id)
+  end
+end
 """
 
 # ARGV: kept, id, bytes wanted, bytes needed, quota, microseconds of lease, oldest count that
@@ -56,19 +64,22 @@ for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
 _HOLD = (
     _BOOK
     + """
+purge()
 local id, want, need, quota = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local at = tonumber(redis.call('HGET', sums, 'at') or '-1')
+local book = call('HMGET', sums, 'at', 'stored', 'held')
+local at = tonumber(book[1] or '-1')
 if at < 0 or now - at > tonumber(ARGV[7]) then return {-1, 0, -1, now} end
-local mine = tonumber(redis.call('HGET', held, id) or '0')
-local used = tonumber(redis.call('HGET', sums, 'stored'))
-  + tonumber(redis.call('HGET', sums, 'held') or '0') - mine
+local mine = tonumber(call('HGET', held, id) or nil)
+local used = tonumber(book[2]) + tonumber(book[3] or '0') - (mine or 0)
 local granted = math.min(want, quota - used)
 if granted < need then return {-1, used, at, now} end
-put(id, granted)
-redis.call('ZADD', due, text(now + tonumber(ARGV[6])), id)
-redis.call('ZREM', settled, id)
-redis.call('HDEL', queued, id)
-for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
+put(id, granted, mine)
+lease(id, ARGV[6])
+if mine then
+  keep(held)
+  call('ZREM', settled, id)
+  call('HDEL', queued, id)
+end
 return {granted, used, at, now}
 """
 )
@@ -79,16 +90,17 @@ _END = (
     + """
 local id, what = ARGV[2], ARGV[3]
 if what == 'released' then drop(id) return now end
-put(id, tonumber(ARGV[4]))
+put(id, tonumber(ARGV[4]), tonumber(call('HGET', held, id) or nil))
 if what == 'settled' then
-  redis.call('ZREM', due, id)
-  redis.call('HDEL', queued, id)
-  redis.call('ZADD', settled, text(now), id)
+  call('ZREM', due, id)
+  call('HDEL', queued, id)
+  call('ZADD', settled, text(now), id)
+  keep(settled)
 else
-  redis.call('ZADD', due, text(now + tonumber(ARGV[5])), id)
-  redis.call('HSET', queued, id, ARGV[6])
+  lease(id, ARGV[5])
+  call('HSET', queued, id, ARGV[6])
+  keep(queued)
 end
-for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, tonumber(ARGV[1])) end
 return now
 """
 )
@@ -97,12 +109,13 @@ return now
 _COUNTED = (
     _BOOK
     + """
+purge()
 local began = tonumber(ARGV[3])
 for index = 4, #ARGV do drop(ARGV[index]) end
-if began <= tonumber(redis.call('HGET', sums, 'at') or '-1') then return 0 end
-redis.call('HSET', sums, 'stored', ARGV[2], 'at', ARGV[3])
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', settled, '-inf', '(' .. ARGV[3])) do drop(id) end
-redis.call('EXPIRE', sums, tonumber(ARGV[1]))
+if began <= tonumber(call('HGET', sums, 'at') or '-1') then return 0 end
+call('HSET', sums, 'stored', ARGV[2], 'at', ARGV[3])
+for _, id in ipairs(call('ZRANGEBYSCORE', settled, '-inf', '(' .. ARGV[3])) do drop(id) end
+keep(sums)
 return 1
 """
 )
@@ -111,8 +124,9 @@ return 1
 _READ = (
     _BOOK
     + """
-return {now, tonumber(redis.call('HGET', sums, 'held') or '0'), redis.call('ZCARD', due),
-  redis.call('HGETALL', queued)}
+purge()
+return {now, tonumber(call('HGET', sums, 'held') or '0'), call('ZCARD', due),
+  call('HGETALL', queued)}
 """
 )
 
@@ -144,16 +158,24 @@ class Book:
 class Ledger:
     """Every method is one round trip, but for a script's first, and raises redis.RedisError while Redis is away."""
 
-    def __init__(self, redis: Redis, execute: Execute | None = None) -> None:
-        """``execute`` carries one command out, perhaps together with others; else ``redis`` does."""
-        self._execute = execute or redis.execute_command
+    def __init__(
+        self, redis: Redis, execute: Execute | None = None, execute_later: Execute | None = None
+    ) -> None:
+        """``execute`` carries one command out, perhaps together with others; else ``redis`` does.
 
-    async def _run(self, script: str, org: str, args: Sequence[Any]) -> Any:
-        keys = _keys(org)
+        ``execute_later`` does so with one that nobody waits for.
+        """
+        self._execute = execute or redis.execute_command
+        self._execute_later = execute_later or self._execute
+
+    async def _run(
+        self, script: str, org: str, args: Sequence[Any], execute: Execute | None = None
+    ) -> Any:
+        keys, execute = _keys(org), execute or self._execute
         try:
-            return await self._execute("EVALSHA", _sha(script), len(keys), *keys, *args)
+            return await execute("EVALSHA", _sha(script), len(keys), *keys, *args)
         except NoScriptError:
-            return await self._execute("EVAL", script, len(keys), *keys, *args)
+            return await execute("EVAL", script, len(keys), *keys, *args)
 
     async def hold(
         self, org: str, upload: str, want: int, need: int, *, quota: int, lease: float, fresh: float
@@ -166,14 +188,23 @@ class Ledger:
         return Held(*await self._run(_HOLD, org, args))
 
     async def end(
-        self, org: str, upload: str, what: Ending, size: int = 0, *, lease: float = 0, sha: str = ""
+        self,
+        org: str,
+        upload: str,
+        what: Ending,
+        size: int = 0,
+        *,
+        lease: float = 0,
+        sha: str = "",
+        later: bool = False,
     ) -> None:
         """Say what became of an upload of ``size`` bytes.
 
         Released, nothing is left of it; settled, its bytes are registered; queued, a command
-        may register them within ``lease`` seconds.
+        may register them within ``lease`` seconds. ``later`` when nobody waits for it.
         """
-        await self._run(_END, org, [KEPT, upload, what, size, _micro(lease), sha])
+        execute = self._execute_later if later else self._execute
+        await self._run(_END, org, [KEPT, upload, what, size, _micro(lease), sha], execute)
 
     async def counted(self, org: str, stored: int, began: int, counted: Sequence[str]) -> None:
         """Take a count that began at ``began``, and in which these queued uploads are counted."""

@@ -48,6 +48,7 @@ class Quota:
         self.limit = limit
         self._ledger = ledger
         self._counting: dict[str, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def hold(
         self, actor: Actor, upload: str, need: int, *, want: int = 0, lease: float = LEASE
@@ -89,6 +90,26 @@ class Quota:
         if self.limit:
             with _asking():
                 await self._ledger.end(actor.tenant, upload, what, size, lease=QUEUED, sha=sha256)
+
+    def settle_soon(self, actor: Actor, upload: str, size: int) -> None:
+        """Say that an upload's bytes are registered, while nobody waits for it.
+
+        What is lost of this runs out by itself: until then the bytes are counted twice.
+        """
+        if self.limit:
+            # Of nobody's context: the request is answered meanwhile.
+            telling = asyncio.create_task(self._settle(actor, upload, size), context=Context())
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    async def _settle(self, actor: Actor, upload: str, size: int) -> None:
+        with suppress(DependencyDown), _asking():
+            await self._ledger.end(actor.tenant, upload, "settled", size, later=True)
+
+    async def close(self) -> None:
+        """Wait until all has been said."""
+        if self._telling:
+            await asyncio.wait(self._telling)
 
     @asynccontextmanager
     async def reserved(self, actor: Actor, size: int | None) -> AsyncIterator[Reservation]:
@@ -203,7 +224,9 @@ class Reservation:
 
     async def close(self) -> None:
         """Say what became of the upload."""
-        if self._held:
+        if self._held and self._ending == "settled":
+            self._quota.settle_soon(self._actor, self._upload, self._size)
+        elif self._held:
             await self._quota.end(
                 self._actor, self._upload, self._ending, self._size, sha256=self._sha256
             )

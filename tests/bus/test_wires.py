@@ -78,6 +78,21 @@ async def test_concurrent_commands_share_round_trips(bus: Bus) -> None:
     assert real is Pipeline._send
 
 
+async def test_what_is_in_no_hurry_goes_ahead_of_the_next_or_soon(bus: Bus) -> None:
+    pipeline = Pipeline(bus.redis)
+    unhurried = asyncio.create_task(pipeline.execute_later("RPUSH", "order", "later"))
+    await asyncio.sleep(0)
+    assert await pipeline.execute("RPUSH", "order", "next") == 2
+    assert await unhurried == 1
+    assert await bus.redis.lrange("order", 0, -1) == [b"later", b"next"]
+    async with asyncio.timeout(5):
+        assert await pipeline.execute_later("RPUSH", "order", "alone") == 3
+    last = asyncio.create_task(pipeline.execute_later("RPUSH", "order", "last"))
+    await asyncio.sleep(0)
+    await pipeline.close()
+    assert await last == 4
+
+
 async def test_an_error_reaches_only_who_asked_for_it(bus: Bus) -> None:
     await bus.redis.set("text", "x")
     results = await asyncio.gather(
