@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ class Context:
     breakers: Breakers
     authorise: Callable[[Actor, str], Awaitable[None]] | None = None
     """Whether an actor may listen to a channel (handlers/channels.py); only the notifier's."""
+    rights: Callable[[Actor], Awaitable[Hashable]] | None = None
+    """What an actor may see at all, comparable, and None for nobody; only the notifier's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,13 @@ HINTS = Counter("grid8_realtime_hints_total", "Tellings of progress handed to co
 ENTRIES = Counter("grid8_realtime_entries_total", "Entries read from push streams", ["shard"])
 RESUMES = Counter("grid8_realtime_resumes_total", "Resumed channels, by outcome", ["outcome"])
 GAPS = Counter("grid8_realtime_gaps_total", "Push streams that lost unread entries", ["shard"])
+NOTIFIERS = Gauge("grid8_realtime_notifiers", "Notifiers that are alive, as this one knows")
+PRESENCE_TOLD = Counter(
+    "grid8_realtime_presence_messages_total", "Messages on who is present handed to connections"
+)
+REFUSED = Counter(
+    "grid8_realtime_refused_total", "Handshakes refused for too many sockets", ["limit"]
+)
 LATENCY = Histogram(
     "grid8_realtime_latency_seconds",
     "From an event's time to its delivery to every connection of this process",

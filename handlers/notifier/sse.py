@@ -14,9 +14,10 @@ from aiohttp import web
 from bus.feed.push_cursor import Position, decode, encode
 from contracts.errors import DomainError
 from contracts.realtime.errors import ChannelMissing, FrameInvalid, TooManySubscriptions
-from handlers.notifier.frames import Frame, Hint, sse
+from handlers.notifier.frames import Frame, Hint, Told, sse
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
+from handlers.notifier.presence.asking import watched_channels
 from handlers.notifier.routing import is_channel
 from handlers.notifier.state import REALTIME, Realtime
 from infra.tickets import Ticket
@@ -75,6 +76,9 @@ class SsePeer(Peer):
     def hint(self, hint: Hint) -> None:
         self.outbox.spare(hint.lines)
 
+    def tell(self, told: Told) -> None:
+        self.outbox.offer(told.lines)
+
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
             self.positions[each.shard] = self.hub.position(each.shard)
@@ -95,7 +99,9 @@ class SsePeer(Peer):
         self._transport.abort()
         self.done.set()
 
-    async def serve(self, channels: list[str], since: Mapping[int, Position] | None) -> None:
+    async def serve(
+        self, channels: list[str], since: Mapping[int, Position] | None, watched: list[str]
+    ) -> None:
         """Deliver until the connection ends."""
         by_shard: dict[int, list[Subscription]] = {}
         for channel in channels:
@@ -112,6 +118,8 @@ class SsePeer(Peer):
                 self.hub.add(subscription)
         else:
             self.start(self._resume(list(by_shard.values()), since))
+        for channel in watched:
+            self._realtime.presence.watches.watch(self.subscriptions[channel])
         await self._beat()
 
     async def _resume(
@@ -149,6 +157,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     transport = request.transport
     ticket = await realtime.door.admit(request)
     channels = _channels(request, realtime.settings.subscriptions)
+    watched = watched_channels(request, channels)
     given = request.headers.get("Last-Event-ID") or request.query.get("since")
     since = decode(given, realtime.hub.shards) if given else None
     response = web.StreamResponse(
@@ -168,7 +177,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         if authority != peer.authority:
             peer.close(Close.TRY_AGAIN_LATER, "permissions have just changed")
-        await peer.serve(channels, since)
+        await peer.serve(channels, since, watched)
     finally:
         await peer.gone()
     return response

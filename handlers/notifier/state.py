@@ -10,6 +10,7 @@ from contracts.realtime.errors import RealtimeUnavailable
 from handlers.notifier.door import Door
 from handlers.notifier.hub import Hub
 from handlers.notifier.peer import Authorise, Close
+from handlers.notifier.presence import Presence
 from handlers.notifier.resume import History
 from infra.settings import NotifierSettings
 
@@ -23,6 +24,7 @@ class Realtime:
     history: History
     door: Door
     authorise: Authorise
+    presence: Presence
     stopping: bool = False
 
     def check_open(self) -> None:

@@ -16,6 +16,9 @@ from handlers.domain import Context, Domain
 from handlers.notifier.app import make_app, serving
 from handlers.notifier.door import Door, allowed_origins
 from handlers.notifier.hub import Hub
+from handlers.notifier.idle import Idle
+from handlers.notifier.places import Places
+from handlers.notifier.presence import Presence, living
 from handlers.notifier.progress import hear
 from handlers.notifier.push import Pusher
 from handlers.notifier.resume import History
@@ -38,20 +41,31 @@ DRAIN_GRACE = 5.0
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Serves sockets while it is open, and pushes to them what it observes.
 
-    Raises LookupError without ``context.authorise``, and OSError if the port is taken.
+    Raises LookupError without ``context.authorise`` and ``context.rights``, and OSError if the
+    port is taken.
     """
-    if context.authorise is None:
-        raise LookupError("the notifier needs context.authorise")
+    if context.authorise is None or context.rights is None:
+        raise LookupError("the notifier needs context.authorise and context.rights")
     settings = context.settings
     limits = settings.notifier
     sessions = open_sessions(context.redis, settings)
     async with AsyncExitStack() as stack:
         reader = connect(
-            settings.redis.url, max_connections=3, socket_timeout=settings.redis.socket_timeout
+            settings.redis.url, max_connections=4, socket_timeout=settings.redis.socket_timeout
         )
         stack.push_async_callback(reader.aclose)
         hub = Hub(reader, shards=limits.push_shards)
-        guard = Guard(hub, context.authorise, sessions.owner)
+        execute = context.publisher.pipeline.execute_all
+        life = await stack.enter_async_context(living(execute, limits))
+        presence = Presence(execute, life, hub, limits)
+        places = Places(execute, life, limits)
+        guard = Guard(
+            hub,
+            context.authorise,
+            rights=context.rights,
+            owners=sessions.owners,
+            expel=presence.members.expel,
+        )
         realtime = Realtime(
             settings=limits,
             hub=hub,
@@ -60,8 +74,10 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
                 TicketStore(context.redis, limits.ticket_ttl),
                 sessions.owner,
                 allowed_origins(settings),
+                places,
             ),
             authorise=context.authorise,
+            presence=presence,
         )
 
         async def reading() -> None:
@@ -80,6 +96,10 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         stack.push_async_callback(hub.reader.stop)
         await hub.reader.start()
         stack.push_async_callback(end, asyncio.create_task(hear(reader, hub), name="progress"))
+        await stack.enter_async_context(presence.running(reader))
+        await stack.enter_async_context(places.running())
+        idle = asyncio.create_task(Idle(hub, limits.idle).run(), name="idle")
+        stack.push_async_callback(end, idle)
         stack.push_async_callback(guard.stop)
         guard.start()
         port = await stack.enter_async_context(

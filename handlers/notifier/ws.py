@@ -16,7 +16,7 @@ from contracts.realtime.errors import (
     UpgradeMissing,
 )
 from handlers.notifier.conversation import Conversation
-from handlers.notifier.frames import Frame, Hint, Text, op
+from handlers.notifier.frames import Frame, Hint, Text, Told, op
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
 from handlers.notifier.state import REALTIME, Realtime
@@ -63,6 +63,9 @@ class WsPeer(Peer):
 
     def hint(self, hint: Hint) -> None:
         self.outbox.spare(hint.text)
+
+    def tell(self, told: Told) -> None:
+        self.outbox.offer(told.text)
 
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
