@@ -20,6 +20,8 @@ PRESENCE_TOLD = Counter(
 REFUSED = Counter(
     "grid8_realtime_refused_total", "Handshakes refused for too many sockets", ["limit"]
 )
+for _limit in ("process", "user", "org"):
+    REFUSED.labels(_limit)
 LATENCY = Histogram(
     "grid8_realtime_latency_seconds",
     "From an event's time to its delivery to every connection of this process",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from infra.presence.notifiers import Command, Execute, living
@@ -113,6 +114,11 @@ class Present:
     user: str
     connections: int
     since: int
+
+    @property
+    def at(self) -> datetime:
+        """Since when."""
+        return datetime.fromtimestamp(self.since / 1000, UTC)
 
 
 def write(address: str, notifier: str, people: Iterable[tuple[str, int, int]]) -> Command:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from handlers.notifier.frames import Told
@@ -110,10 +109,9 @@ class Copy:
 
 def view(present: Present) -> dict[str, Any]:
     """A person as clients see them."""
-    since = datetime.fromtimestamp(present.since / 1000, UTC)
     return {
         "user": present.user,
-        "since": since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "since": present.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "connections": present.connections,
     }
 
