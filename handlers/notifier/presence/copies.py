@@ -27,6 +27,8 @@ class Copy:
         """User → notifier → what it says."""
         self._shown: dict[str, Present] = {}
         self._touched: set[str] = set()
+        self._rendered: Told | None = None
+        """The list of members, as long as it is the same."""
 
     @property
     def touched(self) -> bool:
@@ -61,9 +63,11 @@ class Copy:
 
     def members(self, limit: int) -> Told:
         """Everybody who is shown, or the first of them."""
-        people = in_order(self._shown.values())
-        members = [view(each) for each in people[:limit]]
-        return Told("presence", self.channel, members=members, total=len(people))
+        if self._rendered is None:
+            people = in_order(self._shown.values())
+            members = [view(each) for each in people[:limit]]
+            self._rendered = Told("presence", self.channel, members=members, total=len(people))
+        return self._rendered
 
     def news(self, limit: int) -> Iterator[Told]:
         """Who has come and who has gone since the last time, ``limit`` in a message at most.
@@ -83,6 +87,8 @@ class Copy:
                 later.add(user)
             elif self._shown.pop(user, None) is not None:
                 left.append(user)
+        if self._touched != later:
+            self._rendered = None
         self._touched = later
         total = len(self._shown)
         for some in _pages([view(each) for each in in_order(joined)], limit):

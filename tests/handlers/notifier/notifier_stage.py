@@ -73,16 +73,21 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        client = Redis.from_url(self.url)
+        await self.answers()
 
-        async def answers() -> bool:
-            try:
-                return bool(await client.ping())
-            except Exception:
-                return False
+    def client(self) -> Redis:
+        return Redis.from_url(self.url)
 
-        await until(answers, "Valkey answers")
-        await client.aclose()
+    async def answers(self) -> None:
+        async with self.client() as client:
+
+            async def answers() -> bool:
+                try:
+                    return bool(await client.ping())
+                except Exception:
+                    return False
+
+            await until(answers, "Valkey answers")
 
     def kill(self) -> None:
         self.process.kill()
