@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from lone_notifier import Lone
@@ -234,3 +237,55 @@ async def test_a_stopped_notifier_leaves_its_clients_the_time_to_come_back(
             await back.subscribe()
             await view.until("usr_a", "usr_b")
         assert [each["left"] for each in view.messages if "left" in each] == [["usr_c"]]
+
+
+async def test_after_any_coming_and_going_with_tellings_lost_every_view_is_the_truth(
+    make_stage: Callable[..., Awaitable[Stage]],
+) -> None:
+    limits = {"presence_grace": 0.3, "presence_batch": 0.05}
+    stage = await make_stage(**limits)
+    await stage.add(**limits)
+    chance = random.Random(7)
+    async with stage.ws("usr_0") as one, stage.ws("usr_1", at=1) as two:
+        views = [View(one), View(two)]
+        for view in views:
+            await view.client.subscribe()
+            await view.watch()
+        following = [asyncio.create_task(follow(view)) for view in views]
+
+        async def wander(number: int) -> None:
+            for _ in range(6):
+                async with stage.ws(f"usr_{number}", at=chance.randrange(2)) as client:
+                    await client.subscribe()
+                    await asyncio.sleep(chance.random() / 2)
+                await asyncio.sleep(chance.random() / 2)
+
+        async def cut() -> None:
+            while True:
+                await asyncio.sleep(chance.random() / 2)
+                await stage.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+        cutting = asyncio.create_task(cut())
+        staying = [f"usr_{number}" for number in range(20, 24)]
+        async with AsyncExitStack() as stack:
+            await asyncio.gather(*(wander(number) for number in range(2, 20)))
+            for user in staying:
+                client = await stack.enter_async_context(stage.ws(user, at=chance.randrange(2)))
+                await client.subscribe()
+            cutting.cancel()
+            truth = {"usr_0", "usr_1", *staying}
+
+            async def all_say_so() -> bool:
+                return await present(stage) == truth and all(v.people == truth for v in views)
+
+            await until(all_say_so, "all views are the truth")
+            assert all(view.total == len(truth) for view in views)
+        for task in following:
+            task.cancel()
+    for scope in ("org:org_1", "user:usr_2", "user:usr_0"):
+        await until(lambda name=scope: counted(stage, {name: 0}), "nothing is counted")
+
+
+async def follow(view: View) -> None:
+    while True:
+        await view.follow()
