@@ -7,9 +7,10 @@ at once never exceed a limit. What a dead notifier counted is left out, see ``ad
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from infra.presence.notifiers import Command
+from infra.presence.notifiers import Command, Execute, living
 
 # ARGV: notifier, limit, and the dead, whose counts are taken out first.
 _ADMIT = """
@@ -30,6 +31,18 @@ local left = redis.call('HINCRBY', KEYS[1], ARGV[1], -tonumber(ARGV[2]))
 if left <= 0 then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return left
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A connection that is open."""
+
+    notifier: str
+    user: str
+    org: str
+    transport: str
+    since: int
+    """Milliseconds since 1970."""
 
 
 def of_user(user: str) -> str:
@@ -76,7 +89,7 @@ def free(scope: str, notifier: str) -> Command:
 
 
 def enter(notifier: str, sockets: dict[str, dict[str, Any]]) -> Command:
-    """The command that notes connections by id: user, org, transport, since (ms since 1970)."""
+    """The command that notes connections by id, with what a ``Socket`` has beside its notifier."""
     flat = [part for id, socket in sockets.items() for part in (id, json.dumps(socket))]
     return ("HSET", _list(notifier), *flat)
 
@@ -91,9 +104,17 @@ def forget_all(notifier: str) -> Command:
     return ("DEL", _list(notifier))
 
 
-def listed(notifier: str) -> Command:
-    """The command that answers with a notifier's connections, as ``enter`` noted them."""
-    return ("HGETALL", _list(notifier))
+async def list_sockets(execute: Execute) -> list[Socket]:
+    """All connections that count, the oldest first. Raises redis.RedisError."""
+    [alive] = await execute([living()])
+    ids = [each.decode() for each in alive]
+    replies = await execute([("HVALS", _list(id)) for id in ids]) if ids else []
+    found = [
+        Socket(notifier=id, **json.loads(value))
+        for id, values in zip(ids, replies, strict=True)
+        for value in values
+    ]
+    return sorted(found, key=lambda each: each.since)
 
 
 def _key(scope: str) -> str:

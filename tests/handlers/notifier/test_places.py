@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -131,6 +135,37 @@ async def test_a_count_that_is_wrong_is_set_right(make_stage: Make) -> None:
         await stage.redis.hset(f"grid8:{{sockets:user:{USER}}}", me, 2)
         async with stage.ws():
             await until_counted(stage, f"user:{USER}", 2)
+
+
+async def test_operators_see_who_is_connected(make_stage: Make) -> None:
+    stage = await make_stage()
+    await stage.add()
+    async with stage.ws("usr_a"), stage.ws("usr_b", "org_2", at=1), stage.sse("org") as stream:
+        await stream.block()
+        found = await shown(stage, "--json")
+        sockets = [(each["user"], each["org"], each["transport"]) for each in json.loads(found)]
+        assert sorted(sockets) == [
+            ("usr_1", "org_1", "sse"),
+            ("usr_a", "org_1", "ws"),
+            ("usr_b", "org_2", "ws"),
+        ]
+        assert len({each["notifier"] for each in json.loads(found)}) == 2
+        text = await shown(stage, "--org", "org_2")
+        assert "usr_b" in text
+        assert "usr_a" not in text
+        assert text.endswith("1 open (1 ws), of 1 users, at 1 notifiers\n")
+
+
+async def shown(stage: Stage, *arguments: str) -> str:
+    ran = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scripts.grid8", "sockets", *arguments),
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "GRID8_REDIS__URL": stage.server.url},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await asyncio.wait_for(ran.communicate(), 60)
+    assert ran.returncode == 0
+    return out.decode()
 
 
 @asynccontextmanager
