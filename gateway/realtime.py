@@ -30,7 +30,9 @@ async def create_ticket(request: web.Request, gateway: Gateway, actor: Actor) ->
     if parse_object(request, await read_body(request, gateway.settings.gateway.body_limit)):
         raise ValidationFailed("A ticket takes no fields.")
     with patience():
-        ticket, _ = await gateway.tickets.issue(actor.user, actor.session or "", actor.tenant)
+        ticket, _ = await gateway.tickets.issue(
+            actor.user, actor.session or "", actor.tenant, actor.impersonator or ""
+        )
     view = TicketView(
         ticket=ticket,
         expires_in=gateway.settings.notifier.ticket_ttl,

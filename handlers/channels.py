@@ -5,7 +5,7 @@ The notifier is given this table, because no domain imports another.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 from contracts.actor import Actor
@@ -23,6 +23,17 @@ _BY_KIND: dict[str, tuple[Permission, Callable[[Actor, str], Awaitable[Any]]]] =
     "project": (Permission.PROJECT_READ, get_project),
     "asset": (Permission.ASSET_READ, get_asset_status),
 }
+
+
+async def find_rights(actor: Actor) -> Hashable:
+    """What the actor may see in their organization now, to be compared with what it was.
+
+    None where they may listen to nothing. Those who ask at once share a query.
+    """
+    member = await find_authority(actor, actor.tenant)
+    if member is None or not member.may(Permission.REALTIME_SUBSCRIBE):
+        return None
+    return member.role, member.scopes, frozenset(member.brand_roles.items())
 
 
 async def authorise(actor: Actor, channel: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -33,6 +33,8 @@ class Context:
     """Whether an actor may listen to a channel (handlers/channels.py); only the notifier's."""
     directory: Directory | None = None
     """Who people are (handlers/directory.py); only the inbox's."""
+    rights: Callable[[Actor], Awaitable[Hashable]] | None = None
+    """What an actor may see at all, comparable, and None for nobody; only the notifier's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,8 @@ async def run(settings: Settings, roles: Sequence[str]) -> None:
             wire: Wire = importlib.import_module(f"handlers.{role}.worker").wire
             given = context
             if role == "notifier":
-                given = replace(
-                    context, authorise=importlib.import_module("handlers.channels").authorise
-                )
+                channels = importlib.import_module("handlers.channels")
+                given = replace(context, authorise=channels.authorise, rights=channels.find_rights)
             if role == "inbox":
                 people = importlib.import_module("handlers.directory").People
                 given = replace(context, directory=people())

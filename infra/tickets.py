@@ -29,12 +29,14 @@ _LENGTH = len(_PREFIX) + 43
 class Ticket:
     """Who connects, by which session, and to which organization's channels.
 
-    ``session`` is empty when it was not a session that asked for the ticket.
+    ``session`` is empty when it was not a session that asked for the ticket, ``impersonator``
+    when nobody acts in the user's name.
     """
 
     user: str
     session: str
     org: str
+    impersonator: str = ""
 
 
 def is_ticket(text: str) -> bool:
@@ -59,10 +61,12 @@ class TicketStore:
         self._redis = redis
         self._ttl = ttl
 
-    async def issue(self, user: str, session: str, org: str) -> tuple[str, datetime]:
+    async def issue(
+        self, user: str, session: str, org: str, impersonator: str = ""
+    ) -> tuple[str, datetime]:
         """A new ticket, and until when it can be redeemed."""
         ticket = _PREFIX + secrets.token_urlsafe(32)
-        value = json.dumps(asdict(Ticket(user, session, org)))
+        value = json.dumps(asdict(Ticket(user, session, org, impersonator)))
         await self._redis.set(ticket_key(ticket), value, ex=self._ttl)
         return ticket, now() + timedelta(seconds=self._ttl)
 

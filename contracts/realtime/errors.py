@@ -147,3 +147,27 @@ class RealtimeFailed(DomainError):
     code = "realtime.internal_error"
     kind = ErrorKind.INTERNAL
     title = "Something went wrong on our side"
+
+
+class NotSubscribed(DomainError):
+    """Presence is told to those who listen to the channel."""
+
+    code = "realtime.not_subscribed"
+    kind = ErrorKind.CONFLICT
+    title = "The channel is not subscribed on this connection"
+
+
+class PresenceUnknown(DomainError):
+    """Nobody else is on it, so that nobody is present there."""
+
+    code = "realtime.presence_unknown"
+    kind = ErrorKind.NOT_FOUND
+    title = "This channel has no presence"
+
+
+class TooManySockets(DomainError):
+    """A user, an organization or a notifier has as many sockets as it may."""
+
+    code = "realtime.too_many_sockets"
+    kind = ErrorKind.RATE_LIMITED
+    title = "There are too many connections; close one, or try again later"

@@ -18,3 +18,19 @@ class ProgressView(View):
     total: int | None = Field(None, ge=0, description="How much there is, where it is known.")
     unit: str = Field("steps", description="Of what `done` and `total` count: `steps`, `bytes` …")
     at: Instant
+
+
+class PresentView(View):
+    """A person who listens to a channel just now."""
+
+    user: str
+    since: Instant
+    connections: int = Field(ge=1, description="Sockets of theirs that are subscribed.")
+
+
+class PresenceView(View):
+    """Who listens to a channel just now, who came first before the others."""
+
+    channel: str
+    total: int = Field(ge=0, description="How many people there are, listed or not.")
+    members: tuple[PresentView, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.permissions import Permission
+from contracts.realtime.views import PresenceView
 from gateway.audit import (
     AuditPage,
     AuditParameters,
@@ -12,6 +13,7 @@ from gateway.audit import (
 )
 from gateway.events import MEDIA, AcceptedEvents, publish_events
 from gateway.feed import EventFeed, FeedParameters, list_events
+from gateway.presence import PresenceParameters, get_presence
 from gateway.realtime import TicketView, create_ticket
 from gateway.status import CommandView, get_command
 from gateway.table import Access, Route, custom
@@ -53,6 +55,14 @@ REALTIME: list[Route] = [
         parameters=OwnAuditParameters,
     ),
     custom("GET", "/v1/commands/{command}", get_command, allow=Access.KNOWN, answers=CommandView),
+    custom(
+        "GET",
+        ORG + "/presence",
+        get_presence,
+        allow=Permission.REALTIME_SUBSCRIBE,
+        answers=PresenceView,
+        parameters=PresenceParameters,
+    ),
     custom(
         "POST",
         ORG + "/realtime/tickets",

@@ -88,7 +88,10 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get("X-Request-Id", "")
     request[ID] = given if _REQUEST_ID.fullmatch(given) else new_id("req")
     with structlog.contextvars.bound_contextvars(request_id=request[ID]):
-        response = await _answer(request, handler)
+        try:
+            response = await _answer(request, handler)
+        finally:
+            request.app[REALTIME].door.leave(request)
         log.info(
             "request",
             method=request.method,

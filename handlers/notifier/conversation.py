@@ -11,6 +11,7 @@ from bus.feed.push_cursor import Position, decode
 from contracts.errors import DomainError
 from contracts.realtime.errors import (
     AlreadySubscribed,
+    NotSubscribed,
     OpUnknown,
     RealtimeUnavailable,
     TooManySubscriptions,
@@ -18,6 +19,7 @@ from contracts.realtime.errors import (
 from handlers.notifier.client_frames import channel_of, parse, since_of
 from handlers.notifier.frames import op
 from handlers.notifier.peer import Peer, Subscription
+from handlers.notifier.presence.asking import check_presence, wants_watch
 from handlers.notifier.state import Realtime
 
 log = structlog.get_logger(__name__)
@@ -63,6 +65,8 @@ class Conversation:
                 self._subscribe(channel_of(frame), since_of(frame))
             case "unsubscribe":
                 self._unsubscribe(channel_of(frame))
+            case "presence":
+                self._presence(channel_of(frame), wants_watch(frame))
             case _:
                 raise OpUnknown()
 
@@ -107,6 +111,27 @@ class Conversation:
             hub.add(subscription)
         else:
             await self._realtime.history.resume(peer, [subscription], since, announce)
+
+    def _presence(self, channel: str, watch: bool) -> None:
+        check_presence(channel)
+        pending = self._pending.get(channel)
+        if pending is not None:
+            # Asked together with the subscription; refused, it is refused for itself.
+            pending.add_done_callback(lambda task: self._watch(channel, watch, refuse=False))
+        else:
+            self._watch(channel, watch)
+
+    def _watch(self, channel: str, watch: bool, *, refuse: bool = True) -> None:
+        watches = self._realtime.presence.watches
+        subscription = self._peer.subscriptions.get(channel)
+        if subscription is None:
+            if refuse:
+                raise NotSubscribed()
+        elif watch:
+            watches.watch(subscription)
+        else:
+            watches.unwatch(subscription)
+            self._say("presence", channel=channel, watch=False)
 
     def _unsubscribe(self, channel: str) -> None:
         self.forget(channel)

@@ -94,6 +94,24 @@ def snapshot(org: str, channel: str) -> str:
     return f"{place}/{_PLACES[kind]}/{quote(id, safe='')}" if kind in _PLACES else place
 
 
+class Told:
+    """A message on a channel that is no event, rendered once for all of its readers."""
+
+    def __init__(self, name: str, channel: str, **members: Any) -> None:
+        self._name = name
+        self._members = {"channel": channel, **members}
+
+    @cached_property
+    def text(self) -> bytes:
+        """For a WebSocket."""
+        return op(self._name, **self._members)
+
+    @cached_property
+    def lines(self) -> bytes:
+        """For an event stream."""
+        return sse(self._name, self._members)
+
+
 def op(name: str, **members: Any) -> bytes:
     """A WebSocket message of ours, as a frame; members that are None are left out."""
     given = {key: value for key, value in members.items() if value is not None}

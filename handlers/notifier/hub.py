@@ -38,7 +38,8 @@ class Hub:
     """The connections of this process and the index of their channels.
 
     ``on_control`` is called after an entry with a control was delivered; ``on_gap`` when
-    entries of a push stream were lost before they were read, with those who missed them.
+    entries of a push stream were lost before they were read, with those who missed them;
+    ``on_served`` and ``on_ended`` with each subscription, once.
     """
 
     def __init__(self, redis: Redis, *, shards: int) -> None:
@@ -47,6 +48,8 @@ class Hub:
         """Connections by user."""
         self.on_control: Callable[[str], None] = lambda control: None
         self.on_gap: Callable[[set[Peer]], None] = lambda peers: None
+        self.on_served: list[Callable[[Subscription], None]] = []
+        self.on_ended: list[Callable[[Subscription], None]] = []
         self.reader = PushReader(redis, shards, hand_on=self._deliver, on_gap=self._gap)
         self._index: dict[str, dict[Subscription, None]] = {}
         self._shown: dict[bytes, None] = {}
@@ -98,6 +101,8 @@ class Hub:
         if subscription not in served:
             served[subscription] = None
             SUBSCRIPTIONS.inc()
+            for call in self.on_served:
+                call(subscription)
 
     def remove(self, subscription: Subscription) -> None:
         """Serve it no more, and never again. Can be repeated."""
@@ -109,6 +114,8 @@ class Hub:
         SUBSCRIPTIONS.dec()
         if not served:
             del self._index[subscription.address]
+        for call in self.on_ended:
+            call(subscription)
 
     def serves(self, subscription: Subscription) -> bool:
         """Whether the subscription gets each new entry as it is read."""

@@ -39,6 +39,15 @@ HOLES = Counter(
 BEHIND = Gauge("grid8_realtime_archive_behind", "Entries yet to be copied", ["shard"])
 LATE = Gauge("grid8_realtime_archive_late_seconds", "Age of the next entry to copy", ["shard"])
 GAPS = Counter("grid8_realtime_gaps_total", "Push streams that lost unread entries", ["shard"])
+NOTIFIERS = Gauge("grid8_realtime_notifiers", "Notifiers that are alive, as this one knows")
+PRESENCE_TOLD = Counter(
+    "grid8_realtime_presence_messages_total", "Messages on who is present handed to connections"
+)
+REFUSED = Counter(
+    "grid8_realtime_refused_total", "Handshakes refused for too many sockets", ["limit"]
+)
+for _limit in ("process", "user", "org"):
+    REFUSED.labels(_limit)
 LATENCY = Histogram(
     "grid8_realtime_latency_seconds",
     "From an event's time to its delivery to every connection of this process",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from contracts.actor import Actor
 from contracts.errors import DomainError
-from handlers.notifier.frames import Burst, Frame, Hint
+from handlers.notifier.frames import Burst, Frame, Hint, Told
 from handlers.notifier.metrics import CUTS
 from handlers.notifier.outbox import Bounded
 from infra.tickets import Ticket
@@ -32,6 +32,7 @@ class Close(IntEnum):
     TRY_AGAIN_LATER = 1013
     SESSION_ENDED = 4001
     MEMBERSHIP_ENDED = 4003
+    IDLE = 4004
     TOO_SLOW = 4008
     REPLACED = 4009
     FLOOD = 4029
@@ -77,7 +78,12 @@ class Peer(ABC):
     def __init__(self, hub: Hub, ticket: Ticket, *, hold_limit: int) -> None:
         self.hub = hub
         self.ticket = ticket
-        self.actor = Actor(user=ticket.user, session=ticket.session or None, org=ticket.org)
+        self.actor = Actor(
+            user=ticket.user,
+            session=ticket.session or None,
+            org=ticket.org,
+            impersonator=ticket.impersonator or None,
+        )
         self.subscriptions: dict[str, Subscription] = {}
         self.hold_limit = hold_limit
         self.authority = 0
@@ -97,6 +103,10 @@ class Peer(ABC):
     @abstractmethod
     def hint(self, hint: Hint) -> None:
         """Write what is of use only now, unless something waits to be written."""
+
+    @abstractmethod
+    def tell(self, told: Told) -> None:
+        """Write or queue what is not of the event log. Never waits."""
 
     @abstractmethod
     def lost(self, subscriptions: list[Subscription]) -> None:

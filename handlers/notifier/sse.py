@@ -27,10 +27,11 @@ from contracts.realtime.errors import (
     RealtimeUnavailable,
     TooManySubscriptions,
 )
-from handlers.notifier.frames import Frame, Hint, snapshot, sse
+from handlers.notifier.frames import Frame, Hint, Told, snapshot, sse
 from handlers.notifier.metrics import CONNECTS
 from handlers.notifier.outbox import Outbox
 from handlers.notifier.peer import Close, Peer, Subscription
+from handlers.notifier.presence.asking import watched_channels
 from handlers.notifier.routing import is_channel
 from handlers.notifier.silence import end_when_silent
 from handlers.notifier.state import REALTIME, Realtime
@@ -99,6 +100,9 @@ class SsePeer(Peer):
     def hint(self, hint: Hint) -> None:
         self.outbox.spare(hint.lines)
 
+    def tell(self, told: Told) -> None:
+        self.outbox.offer(told.lines)
+
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
             self.positions[each.shard] = self.hub.position(each.shard)
@@ -126,6 +130,7 @@ class SsePeer(Peer):
         channels: list[str],
         refused: Mapping[str, DomainError],
         since: Mapping[int, Position] | None,
+        watched: list[str],
     ) -> None:
         """Deliver until the connection ends."""
         by_shard: dict[int, list[Subscription]] = {}
@@ -145,6 +150,8 @@ class SsePeer(Peer):
                 self.hub.add(subscription)
         else:
             self.start(self._resume(list(by_shard.values()), since))
+        for channel in self.subscriptions.keys() & set(watched):
+            self._realtime.presence.watches.watch(self.subscriptions[channel])
         await self._beat()
 
     async def _resume(
@@ -183,6 +190,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     transport = request.transport
     # What is wrong with the request itself is said before its ticket is spent.
     channels = _channels(request, realtime.settings.subscriptions)
+    watched = watched_channels(request, channels)
     last_id = _one(request.headers.getall("Last-Event-ID", []))
     given = last_id or _one(request.query.getall("since", []))
     since = decode(given, realtime.hub.shards) if given else None
@@ -202,7 +210,9 @@ async def connect(request: web.Request) -> web.StreamResponse:
             raise RealtimeUnavailable()
         await response.prepare(request)
         CONNECTS.labels("sse", "resumed" if stream.resumed else "opened").inc()
-        await peer.serve([each for each in channels if each not in refused], refused, since)
+        await peer.serve(
+            [each for each in channels if each not in refused], refused, since, watched
+        )
     finally:
         realtime.keeper.release(peer)
         await peer.gone()

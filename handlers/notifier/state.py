@@ -11,6 +11,7 @@ from handlers.notifier.door import Door
 from handlers.notifier.hub import Hub
 from handlers.notifier.keeper import Keeper
 from handlers.notifier.peer import Authorise, Close
+from handlers.notifier.presence import Presence
 from handlers.notifier.resume import History
 from handlers.notifier.wire.pulse import Pulse
 from infra.settings import NotifierSettings
@@ -26,6 +27,7 @@ class Realtime:
     door: Door
     authorise: Authorise
     keeper: Keeper
+    presence: Presence
     stopping: bool = False
     pulse: Pulse = field(init=False)
 

@@ -21,7 +21,10 @@ from handlers.notifier.app import make_app, serving
 from handlers.notifier.archive import Archivist
 from handlers.notifier.door import Door, allowed_origins
 from handlers.notifier.hub import Hub
+from handlers.notifier.idle import Idle
 from handlers.notifier.keeper import Keeper
+from handlers.notifier.places import Places
+from handlers.notifier.presence import Presence, living
 from handlers.notifier.progress import hear
 from handlers.notifier.push import Pusher
 from handlers.notifier.resume import History
@@ -53,16 +56,17 @@ def _audiences(shards: int) -> Route:
 async def wire(context: Context) -> AsyncIterator[Domain]:
     """Serves sockets while it is open, and pushes to them what it observes.
 
-    Raises LookupError without ``context.authorise``, and OSError if the port is taken.
+    Raises LookupError without ``context.authorise`` and ``context.rights``, and OSError if the
+    port is taken.
     """
-    if context.authorise is None:
-        raise LookupError("the notifier needs context.authorise")
+    if context.authorise is None or context.rights is None:
+        raise LookupError("the notifier needs context.authorise and context.rights")
     settings = context.settings
     limits = settings.notifier
     sessions = open_sessions(context.redis, settings)
     async with AsyncExitStack() as stack:
         reader = connect(
-            settings.redis.url, max_connections=3, socket_timeout=settings.redis.socket_timeout
+            settings.redis.url, max_connections=4, socket_timeout=settings.redis.socket_timeout
         )
         stack.push_async_callback(reader.aclose)
         hub = Hub(reader, shards=limits.push_shards)
@@ -79,9 +83,19 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
                 shards=limits.push_shards,
                 every=limits.archive_every,
             )
-        guard = Guard(hub, context.authorise, sessions.owner)
         event_streams = EventStreams(context.redis, limits.reconnect)
         keeper = Keeper(event_streams, hub, every=min(limits.heartbeat, limits.reconnect / 3))
+        execute = context.publisher.pipeline.execute_all
+        life = await stack.enter_async_context(living(execute, limits))
+        presence = Presence(execute, life, hub, limits)
+        places = Places(execute, life, limits)
+        guard = Guard(
+            hub,
+            context.authorise,
+            rights=context.rights,
+            owners=sessions.owners,
+            expel=presence.members.expel,
+        )
         realtime = Realtime(
             settings=limits,
             hub=hub,
@@ -91,9 +105,11 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
                 event_streams,
                 sessions.owner,
                 allowed_origins(settings),
+                places,
             ),
             authorise=context.authorise,
             keeper=keeper,
+            presence=presence,
         )
 
         async def reading() -> None:
@@ -112,6 +128,10 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         stack.push_async_callback(hub.reader.stop)
         await hub.reader.start()
         stack.push_async_callback(end, asyncio.create_task(hear(reader, hub), name="progress"))
+        await stack.enter_async_context(presence.running(reader))
+        await stack.enter_async_context(places.running())
+        idle = asyncio.create_task(Idle(hub, limits.idle).run(), name="idle")
+        stack.push_async_callback(end, idle)
         stack.push_async_callback(guard.stop)
         guard.start()
         stack.push_async_callback(keeper.stop)

@@ -12,7 +12,7 @@ from aiohttp import web
 from contracts.errors import DomainError
 from contracts.realtime.errors import FrameInvalid
 from handlers.notifier.conversation import Conversation
-from handlers.notifier.frames import Burst, Frame, Hint, op, snapshot
+from handlers.notifier.frames import Burst, Frame, Hint, Told, op, snapshot
 from handlers.notifier.metrics import CONNECTS, CUTS
 from handlers.notifier.outbox import SocketOutbox
 from handlers.notifier.peer import Close, Peer, Subscription
@@ -30,12 +30,13 @@ class WsPeer(Peer):
     transport: ClassVar[str] = "ws"
     outbox: SocketOutbox
 
-    def __init__(self, realtime: Realtime, ticket: Ticket) -> None:
+    def __init__(self, realtime: Realtime, ticket: Ticket, give_back: Callable[[], None]) -> None:
         limits = realtime.settings
         super().__init__(realtime.hub, ticket, hold_limit=limits.queue_limit)
         self.socket = Socket(self, realtime.pulse, limits.message_limit)
         self.outbox = SocketOutbox(limits.queue_limit, self.overflow)
         self._conversation = Conversation(realtime, self)
+        self._give_back = give_back
         self._since = time.monotonic()
 
     def deliver(self, frame: Frame) -> None:
@@ -51,6 +52,9 @@ class WsPeer(Peer):
 
     def hint(self, hint: Hint) -> None:
         self.outbox.spare(hint.text)
+
+    def tell(self, told: Told) -> None:
+        self.outbox.offer(told.text)
 
     def lost(self, subscriptions: list[Subscription]) -> None:
         for each in subscriptions:
@@ -100,6 +104,7 @@ class WsPeer(Peer):
         self.hub.leave(self)
         self.cancel_tasks()
         self.outbox.close(drop=True)
+        self._give_back()
         log.info("socket_ended", code=int(code), seconds=round(time.monotonic() - self._since, 1))
 
 
@@ -111,13 +116,15 @@ async def connect(request: web.Request) -> web.StreamResponse:
     accept = accept_key(request)
     ticket = await realtime.door.admit(request)
     realtime.check_open()
-    peer = WsPeer(realtime, ticket)
+    give_back = realtime.door.keep(request)
+    peer = WsPeer(realtime, ticket, give_back)
     realtime.hub.join(peer)
     CONNECTS.labels("ws", "opened").inc()
     try:
         response = await upgrade(request, accept, peer.socket)
     except BaseException:
         realtime.hub.leave(peer)
+        give_back()
         raise
     if peer.ending is not None:
         peer.abort()  # it was ended before it could be told

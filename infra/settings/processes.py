@@ -174,6 +174,43 @@ class NotifierSettings(Concern):
     )
     subscriptions: int = Field(64, ge=1, description="Channels one socket may subscribe to.")
     message_limit: int = Field(16 * 1024, ge=1024, description="Bytes a client frame may have.")
+    alive_for: float = Field(
+        3.0,
+        ge=0.5,
+        le=60,
+        description="Seconds after its last sign of life in which a notifier, and each connection it had, still counts; it gives three in that time.",
+    )
+    presence_grace: float = Field(
+        2.5,
+        ge=0,
+        le=60,
+        description="Seconds in which who comes back to a channel has not left it.",
+    )
+    presence_batch: float = Field(
+        0.2,
+        ge=0,
+        le=10,
+        description="Seconds in which those who join and leave a channel are gathered before watchers are told.",
+    )
+    presence_listed: int = Field(
+        500, ge=1, description="People listed of a channel, or told of in one message, at most."
+    )
+    sockets: int = Field(
+        20_000, ge=0, description="Sockets of one notifier process; 0 is no limit."
+    )
+    sockets_per_user: int = Field(
+        64,
+        ge=0,
+        description="Sockets of one user or API key, over all notifiers and organizations; 0 is no limit.",
+    )
+    sockets_per_org: int = Field(
+        10_000, ge=0, description="Sockets of one organization, over all notifiers; 0 is no limit."
+    )
+    idle: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds a socket may be subscribed to nothing before it is closed (WS close 4004).",
+    )
 
 
 class OpsSettings(Concern):

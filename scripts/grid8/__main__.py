@@ -14,6 +14,7 @@ _COMMANDS = {
     "env": ("scripts.grid8.env:env", "Show every setting."),
     "bench": ("scripts.grid8.bench:bench", "Measure, beside something to compare with."),
     "streams": ("scripts.grid8.streams:streams", "Watch streams and groups, live."),
+    "sockets": ("scripts.grid8.sockets:sockets", "Show who is connected, and to which notifier."),
     "dead-letters": ("scripts.grid8.dead_letters:dead_letters", "Look after what was given up."),
     "replay": ("scripts.grid8.replay:replay", "Feed chosen events to one group again."),
     "publish": ("scripts.grid8.publish:publish", "Publish CloudEvents to the event log."),

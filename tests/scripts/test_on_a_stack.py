@@ -40,9 +40,11 @@ ONLY_AFTER_A_FAULT = {
     "grid8_breaker_state",
     "grid8_breaker_refused_total",
     "grid8_realtime_hints_total",
+    "grid8_realtime_presence_messages_total",
+    "grid8_realtime_refused_total",
 }
 """Declared, and nothing but 0, while Redis, the store and the sockets' readers are well, and
-nobody watches the work on an asset."""
+nobody watches the work on an asset, or who is there, or opens too many sockets."""
 
 Metrics = dict[str, list[tuple[dict[str, str], float]]]
 

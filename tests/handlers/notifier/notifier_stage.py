@@ -8,7 +8,7 @@ import json
 import subprocess
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -47,9 +47,11 @@ class Denied(DomainError):
     title = "Not for you"
 
 
-async def until(check: Callable[[], Any | Awaitable[Any]], what: str) -> Any:
+async def until(
+    check: Callable[[], Any | Awaitable[Any]], what: str, patience: float = DEADLINE
+) -> Any:
     """Wait until the check holds; its value."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + patience
     while True:
         value = check()
         if isinstance(value, Awaitable):
@@ -75,16 +77,21 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        client = Redis.from_url(self.url)
+        await self.answers()
 
-        async def answers() -> bool:
-            try:
-                return bool(await client.ping())
-            except Exception:
-                return False
+    def client(self) -> Redis:
+        return Redis.from_url(self.url)
 
-        await until(answers, "Valkey answers")
-        await client.aclose()
+    async def answers(self) -> None:
+        async with self.client() as client:
+
+            async def answers() -> bool:
+                try:
+                    return bool(await client.ping())
+                except Exception:
+                    return False
+
+            await until(answers, "Valkey answers")
 
     def kill(self) -> None:
         self.process.kill()
@@ -105,6 +112,8 @@ class Stage:
         """While it is clear, authorisation takes its time."""
         self.gate.set()
         self.asked: list[tuple[str, str]] = []
+        self.looks = 0
+        """How often somebody's rights were asked for."""
         self.urls: list[str] = []
         self.origins: list[str] = []
         """Of pages that notifiers added from now on let in."""
@@ -120,6 +129,15 @@ class Stage:
         if (actor.user, channel) in self.denied:
             raise Denied()
 
+    async def rights(self, actor: Actor) -> frozenset[str] | None:
+        """What is denied; None for who may not even listen to their organization."""
+        self.looks += 1
+        try:
+            await self.authorise(actor, "org")
+        except DomainError:
+            return None
+        return frozenset(channel for user, channel in self.denied if user == actor.user)
+
     async def add(self, **limits: Any) -> None:
         """Start one more notifier."""
         archive = {"archive_every": 0.05} if self.database is not None else {"archive_days": 0}
@@ -131,7 +149,7 @@ class Stage:
         )
         self.redis = connect(self.server.url)
         self._stack.push_async_callback(self.redis.aclose)
-        publisher = Publisher(self.redis)
+        publisher = self.publisher = Publisher(self.redis)
         context = Context(
             self.settings,
             self.redis,
@@ -139,6 +157,7 @@ class Stage:
             publisher,
             cast(Any, None),
             self.authorise,
+            self.rights,
         )
         domain = await self._stack.enter_async_context(wire(context))
         assert domain.observer is not None
@@ -160,15 +179,26 @@ class Stage:
             self._sessions[user] = session.id
         return self._sessions[user]
 
-    async def ticket(self, user: str = USER, org: str = ORG) -> str:
+    async def restore_sessions(self) -> None:
+        """Have the sessions again that Redis has lost."""
+        for user, id in self._sessions.items():
+            await self.sessions.put(self.sessions.new(id, user, address="127.0.0.1", agent="test"))
+
+    async def ticket(self, user: str = USER, org: str = ORG, impersonator: str = "") -> str:
         session = "" if user.startswith("key_") else await self.session(user)
-        return (await self.tickets.issue(user, session, org))[0]
+        return (await self.tickets.issue(user, session, org, impersonator))[0]
 
     @asynccontextmanager
     async def ws(
-        self, user: str = USER, org: str = ORG, *, at: int = 0, **options: Any
+        self,
+        user: str = USER,
+        org: str = ORG,
+        *,
+        at: int = 0,
+        impersonator: str = "",
+        **options: Any,
     ) -> AsyncIterator[WsClient]:
-        url = f"{self.urls[at]}{WS_PATH}?ticket={await self.ticket(user, org)}"
+        url = f"{self.urls[at]}{WS_PATH}?ticket={await self.ticket(user, org, impersonator)}"
         async with self.client.ws_connect(url, **options) as socket:
             yield WsClient(socket)
 
@@ -180,10 +210,12 @@ class Stage:
         at: int = 0,
         since: str = "",
         ticket: str = "",
+        presence: Sequence[str] = (),
         **headers: str,
     ) -> AsyncIterator[SseClient]:
         ticket = ticket or await self.ticket(user)
         query = [("ticket", ticket), *(("channel", name) for name in channels)]
+        query += [("presence", name) for name in presence]
         if since:
             query.append(("since", since))
         async with self.client.get(
