@@ -77,6 +77,9 @@ class PlaceArrivals(Command):
     wire = "inbox.arrivals.place"
 
     user: Id
+    arrival: Id | None = Field(
+        None, description="Only if this one waits the longest: else who sent that one's does it."
+    )
 
 
 class SendDigest(Command):
