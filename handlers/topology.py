@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from bus import streams
 from bus.recovery.epoch import Readers
@@ -64,8 +66,16 @@ def event_groups() -> list[tuple[str, str]]:
 def readers() -> Readers:
     """What the relay must know when Redis has lost its data."""
     reacting: dict[str, list[str]] = {}
+    patterns: dict[str, list[type[Event]]] = {}
     for group in DOMAINS:
         for event in reactions_of(group):
             reacting.setdefault(event.wire, []).append(group)
+            if event.wire.endswith(".*"):
+                patterns.setdefault(event.wire, []).append(event)
+    takes = {wire: partial(_is_of_use, events) for wire, events in patterns.items()}
     observing = {source: ["notifier"] for source in reads("notifier")}
-    return Readers(event_groups(), command_groups(), reacting, observing)
+    return Readers(event_groups(), command_groups(), reacting, observing, takes)
+
+
+def _is_of_use(reacted_to: Sequence[type[Event]], data: Mapping[str, Any]) -> bool:
+    return any(event.takes(data) for event in reacted_to)

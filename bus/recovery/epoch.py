@@ -12,8 +12,8 @@ Redis loses them once more meanwhile, and then it is begun anew.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,6 +64,8 @@ class Readers:
     commands: Sequence[tuple[str, str]]
     reacting: Mapping[str, Sequence[str]]
     observing: Mapping[str, Sequence[str]]
+    takes: Mapping[str, Callable[[Mapping[str, Any]], bool]] = field(default_factory=dict)
+    """Which data of ``custom.*`` is of use to those that react to it: the rest they do not note."""
 
 
 def _published(event: Envelope) -> datetime:
@@ -174,8 +176,12 @@ class Recovery:
                 yield page
 
     def _reacting(self, event: Envelope) -> Sequence[str]:
-        reacting = self._readers.reacting
-        return reacting.get(event.type) or reacting.get(f"{event.type.partition('.')[0]}.*", ())
+        readers = self._readers
+        if event.type in readers.reacting:
+            return readers.reacting[event.type]
+        pattern = f"{event.type.partition('.')[0]}.*"
+        takes = readers.takes.get(pattern)
+        return readers.reacting[pattern] if takes is not None and takes(event.data) else ()
 
     async def _missing(self, page: Sequence[Envelope]) -> set[str]:
         """The ids of events that a group reacts to and has not handled."""

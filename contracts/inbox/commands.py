@@ -47,7 +47,7 @@ class ReadNotifications(Command):
 
     wire = "inbox.notifications.read_many"
 
-    ids: Annotated[tuple[Id, ...], Field(max_length=AT_ONCE)] = absent()
+    ids: Annotated[tuple[Id, ...], Field(min_length=1, max_length=AT_ONCE)] = absent()
     everything: bool = absent()
     before: Annotated[Instant, Field(description="Whatever came before.")] = absent()
     organization_id: Id = absent()
@@ -60,7 +60,7 @@ class UpdatePreferences(Command):
 
     kinds: Annotated[
         dict[KindKey, PreferenceChange],
-        Field(description="By kind; kinds that are not named stay as they are."),
+        Field(min_length=1, description="By kind; kinds that are not named stay as they are."),
     ] = absent()
     muted: Annotated[
         Muted,
@@ -77,6 +77,9 @@ class PlaceArrivals(Command):
     wire = "inbox.arrivals.place"
 
     user: Id
+    arrival: Id | None = Field(
+        None, description="Only if this one waits the longest: else who sent that one's does it."
+    )
 
 
 class SendDigest(Command):

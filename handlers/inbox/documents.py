@@ -42,7 +42,7 @@ class Arrival(Aggregate):
         name = "notification_arrivals"
         indexes = [
             IndexModel(
-                [("user_id", ASCENDING), ("part.at", ASCENDING)],
+                [("user_id", ASCENDING), ("part.at", ASCENDING), ("_id", ASCENDING)],
                 partialFilterExpression={"placed": False},
                 name="waiting",
             ),

@@ -70,7 +70,7 @@ class Reactions:
                     forget_at=at + timedelta(days=self.settings.days) + FORGOTTEN_AFTER,
                 )
             )
-            uow.send(PlaceArrivals(user=user))
+            uow.send(PlaceArrivals(user=user, arrival=id))
 
     async def part_from_the_organization(self, event: MemberRemoved, uow: UnitOfWork) -> None:
         await self.notify_whom_it_concerns(event, uow)

@@ -403,3 +403,25 @@ def test_the_first_id_of_an_instant_comes_before_all_made_since() -> None:
     before = now()
     assert first_id("evt", before) <= new_id("evt")
     assert new_id("evt") < first_id("evt", now() + timedelta(seconds=1))
+
+
+async def test_of_a_producers_events_those_are_published_again_that_somebody_reacts_to(
+    bus: Bus,
+) -> None:
+    readers = Readers(
+        READERS.events,
+        READERS.commands,
+        {"custom.*": ["one"]},
+        READERS.observing,
+        {"custom.*": lambda data: data["name"] != "2"},
+    )
+    recovery = recovery_of(bus, readers=readers)
+    await recovery.tick()
+    given = [event(number, type="custom.shop.changed") for number in range(4)]
+    await log(bus, given[:1], "one")
+    await log(bus, given[1:])
+    await bus.redis.flushdb()
+    assert await recovery.tick()
+    published = {each.id for each in await bus.published("custom")}
+    assert published == {given[1].id, given[3].id}
+    assert set(await shown(bus)) == {given[0].id, given[2].id}

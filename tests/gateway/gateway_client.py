@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from gateway_stack import eventually
 from yarl import URL
 
 from contracts.permissions import PlatformPermission, PlatformRole
@@ -243,6 +244,32 @@ async def add_member(api: Api, tenant: Tenant, role: str) -> Person:
     )
     assert added.status == 201, str(added)
     return person
+
+
+async def notified(tenant: Tenant) -> str:
+    """The id of a new notification of the owner's: an integration has mentioned them."""
+    owner, title = tenant.owner, f"Notified {secrets.token_hex(6)}"
+    made = await owner.api.post(
+        f"/v1/orgs/{tenant.org}/api-keys", {"name": title, "scopes": ["events:write"]}
+    )
+    event = {
+        "specversion": "1.0",
+        "source": "/tests/notes",
+        "type": "custom.note.added",
+        "data": {"mentions": [owner.id], "title": title},
+    }
+    sent = await owner.api.as_(made.json["key"]).post(
+        f"/v1/orgs/{tenant.org}/events",
+        data=json.dumps({**event, "id": secrets.token_hex(6)}).encode(),
+        headers={"Content-Type": "application/cloudevents+json"},
+    )
+    assert sent.status == 202, str(sent)
+
+    async def found() -> list[str]:
+        page = await owner.api.get("/v1/me/notifications")
+        return [each["id"] for each in page.json["items"] if each["title"] == title]
+
+    return (await eventually(found))[0]
 
 
 async def appoint(stack: RunningStack, email: str) -> None:

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_client import TUS, Api, Tenant, add_member, new_person, new_tenant, sign_in
+from gateway_client import (
+    TUS,
+    Api,
+    Tenant,
+    add_member,
+    new_person,
+    new_tenant,
+    notified,
+    sign_in,
+)
 
 from infra.embedded.layout import ROOT
 from infra.embedded.running import RunningStack
@@ -73,6 +82,7 @@ async def configuration(api: Api, tenant: Tenant) -> str:
     others: dict[str, dict[str, str]] = {
         "deleteUpload": {"path.upload": begun.headers["Location"].rpartition("/")[2]},
         "deleteBrand": {"path.brand": await made("brands")},
+        "deleteNotification": {"path.notification": await notified(tenant)},
         "deleteProject": {"path.project": await made("projects", brand_id=tenant.brand)},
         "deleteAsset": {"path.asset": asset.json["id"]},
         "deleteTeam": {"path.team": await made("teams")},
@@ -100,6 +110,7 @@ async def configuration(api: Api, tenant: Tenant) -> str:
         "path.holder": tenant.team,
         "path.invitation": tenant.invitation,
         "path.upload": tenant.upload,
+        "path.notification": await notified(tenant),
         "path.session": second.owner.tokens["session_id"],
         "path.command": command.json["command_id"],
         "path.code": "validation_failed",
@@ -125,6 +136,8 @@ async def configuration(api: Api, tenant: Tenant) -> str:
         '[[operations]]\ninclude-operation-id = "refreshSession"',
         "[operations.checks.allow_header_conformance]\nenabled = false",
         # The same of .../uploads/presign and the like, which are also .../uploads/{upload}.
+        '[[operations]]\ninclude-path-regex = "/notifications/(read|unread|preferences)$"',
+        "[operations.checks.allow_header_conformance]\nenabled = false",
         '[[operations]]\ninclude-path-regex = "/(uploads/(presign|complete)|assets/bulk)$"',
         "[operations.checks.allow_header_conformance]\nenabled = false",
         # The bytes of the tus protocol have a type it cannot make: test_tus_hostile does.

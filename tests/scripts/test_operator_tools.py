@@ -248,7 +248,7 @@ async def test_streams_are_shown_once_where_there_is_no_terminal(
     lines = [line.split() for line in shown.splitlines()]
     assert lines[0][:5] == ["STREAM", "GROUP", "LENGTH", "LAG", "PENDING"]
     rows = {(line[0], line[1]) for line in lines[1:] if len(line) > 1}
-    assert {(CORP, "corp"), (streams.events("custom"), "notifier")} <= rows
+    assert {(CORP, "corp"), (streams.events("custom"), "inbox")} <= rows
     assert any(line[0] == streams.dead("corp") for line in lines[1:])
 
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bus.unit_of_work import UnitOfWork
-from contracts.inbox.commands import EmptyOrganization, ExpireNotifications, LeaveOrganization
+from contracts.inbox.commands import (
+    EmptyOrganization,
+    ExpireNotifications,
+    LeaveOrganization,
+    PlaceArrivals,
+)
 from contracts.inbox.types import NotificationKind
 from contracts.types import now
 from handlers.inbox.counting import counted
@@ -27,14 +32,18 @@ async def leave_organization(command: LeaveOrganization, uow: UnitOfWork) -> Non
     }
     until = {"$lte": command.before}
     waiting = {**theirs, "placed": False, "part.at": until}
-    for arrival in await Arrival.find(waiting).limit(AT_ONCE).to_list():
+    passed_over = await Arrival.find(waiting).limit(AT_ONCE).to_list()
+    for arrival in passed_over:
         arrival.placed = True
         uow.save(arrival)
+    if passed_over:
+        # Others may have waited for one of them to be placed.
+        uow.send(PlaceArrivals(user=command.user))
     found = await Notification.find({**theirs, "created_at": until}).limit(AT_ONCE).to_list()
     count = await counted(command.user)
     if count is not None and found:
         remove(found, count, uow)
-    if len(found) == AT_ONCE:
+    if AT_ONCE in (len(found), len(passed_over)):
         uow.send(command)
 
 

@@ -1,7 +1,8 @@
 """What has arrived for somebody becomes notifications: all of it in one unit of work.
 
-So two hundred things at once for one user are a few changes of their inbox and not two hundred,
-and whoever comes second finds nothing left to do.
+So two hundred things at once for one user are a few changes of their inbox and not two hundred.
+Each arrival sends a command, and only that of the one that waits the longest does anything. What
+arrives while it does is seen by the command that it sends after its commit.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Placing:
     settings: InboxSettings
 
     async def place_arrivals(self, command: PlaceArrivals, uow: UnitOfWork) -> None:
+        if command.arrival not in (None, await find_longest_waiting(command.user)):
+            return
         arrivals = await waiting(command.user)
         if not arrivals:
             return
@@ -67,8 +70,7 @@ class Placing:
         _tell(kept, gone, count, uow)
         if mailed:
             await self.mailing.send(command.user, mailed, uow, daily=False)
-        if len(arrivals) == AT_ONCE:
-            uow.send(command)
+        uow.send(PlaceArrivals(user=command.user))
 
     async def _placed(
         self, arrivals: Sequence[Arrival], preferences: Preferences, uow: UnitOfWork
@@ -171,6 +173,16 @@ class Placing:
             line.notification.to_digest and line.notification.read_at is None for line in lines
         ):
             inbox.digest_at = next_digest(now(), self.settings.digest_hour)
+
+
+async def find_longest_waiting(user: str) -> str | None:
+    """The first of what ``waiting`` would find, by id."""
+    found = await Arrival.get_pymongo_collection().find_one(
+        {"user_id": user, "placed": False},
+        {"_id": 1},
+        sort=[("part.at", 1), ("_id", 1)],
+    )
+    return None if found is None else str(found["_id"])
 
 
 async def waiting(user: str) -> list[Arrival]:

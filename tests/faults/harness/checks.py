@@ -22,6 +22,9 @@ HOMES = {
 }
 """The collection of the document that an event's subject is, by what stands before the verb."""
 
+NOT_OF_INBOXES = {"$not": {"$regex": r"^inbox\."}}
+"""Types of events: several of an inbox may be about one change of it, and only its owner sees them."""
+
 
 async def check_everything(
     load: Load, *, dead: dict[str, int] | None = None, seconds: float = 60.0
@@ -41,6 +44,7 @@ async def check_everything(
         _check_nothing_else(load, found)
         await _check_replies(load, stores)
         await check_revisions(stores)
+        await check_inboxes(stores)
         await check_mails(load.stack, stores, exact=not load.mail_killed())
         await check_shown(load, stores)
 
@@ -121,7 +125,9 @@ async def _check_replies(load: Load, stores: Stores) -> None:
 async def check_revisions(stores: Stores) -> None:
     """Events of one aggregate count its revisions from 1, each once, up to the stored one."""
     revisions: dict[tuple[str, str], list[int]] = {}
-    async for event in stores.database[EVENTS].find({"revision": {"$exists": True}}):
+    async for event in stores.database[EVENTS].find(
+        {"revision": {"$exists": True}, "type": NOT_OF_INBOXES}
+    ):
         noun = event["type"].rpartition(".")[0]
         subject = event["subject"]
         if noun == "corp.member":
@@ -137,6 +143,31 @@ async def check_revisions(stores: Stores) -> None:
         assert revision in (None, len(counted)), (noun, subject, revision, counted)
 
 
+async def check_inboxes(stores: Stores) -> None:
+    """What has arrived is in its inbox once, and the number of unread ones is that."""
+    notifications, arrivals = (
+        stores.database["notifications"],
+        stores.database["notification_arrivals"],
+    )
+    placed = 0
+    async for inbox in stores.database["inboxes"].find():
+        theirs = await notifications.find({"user_id": inbox["_id"]}).to_list()
+        unread = [each for each in theirs if each["shown"] and not each.get("read_at")]
+        assert sum(inbox["unread"].values()) == len(unread), inbox
+        assert inbox["kept"] == len(theirs), inbox
+        told = (
+            await stores.database[EVENTS]
+            .find({"type": {"$regex": r"^inbox\.notif"}, "subject": inbox["_id"]})
+            .sort("revision", -1)
+            .to_list(1)
+        )
+        assert told[0]["revision"] <= inbox["revision"], (told, inbox)
+        assert told[0]["data"]["unread"] == len(unread), (told, inbox)
+        placed += sum(each["size"] for each in theirs)
+    # Whose notifications were removed, as of a membership that ended, has arrivals all the same.
+    assert placed <= await arrivals.count_documents({"placed": True})
+
+
 async def check_shown(load: Load, stores: Stores) -> None:
     """Every socket was shown every event of the organization once, and was never reset."""
     owner = await stores.database["users"].find_one({"email": load.owner.credentials["email"]})
@@ -145,7 +176,7 @@ async def check_shown(load: Load, stores: Stores) -> None:
     early = {"corp.organization.created", "Taken", "Shared", owner["_id"]}
     wanted = {
         each["_id"]
-        async for each in stores.database[EVENTS].find({"org": load.org})
+        async for each in stores.database[EVENTS].find({"org": load.org, "type": NOT_OF_INBOXES})
         if not early & {each["type"], each["data"].get("name"), each["data"].get("user_id")}
     }
     assert wanted

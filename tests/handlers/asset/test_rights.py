@@ -92,6 +92,7 @@ async def test_an_expiry_is_told_once_when_it_has_come(
         "territories": ["DE", "AT"],
         "expires_at": event["data"]["expires_at"],
         "used_by": 1,
+        "uploaded_by": EDITOR.user,
     }
     assert datetime.fromisoformat(event["data"]["expires_at"]) == expires
     assert (await get_asset(EDITOR, asset)).revision == event["revision"]

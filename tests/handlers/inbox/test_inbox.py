@@ -295,7 +295,7 @@ async def test_reading_and_removing(box: Letterbox) -> None:
     for unclear in (
         ReadNotifications(),
         ReadNotifications(everything=False),
-        ReadNotifications(ids=(), everything=True),
+        ReadNotifications(ids=("ntf_x",), everything=True),
     ):
         with pytest.raises(Refused, match=r"inbox\.selection_unclear"):
             await box.do(unclear, ed)
