@@ -27,6 +27,7 @@ from contracts.realtime.errors import (
     RealtimeUnavailable,
     TooManySubscriptions,
 )
+from handlers.notifier.copies import comes_elsewhere
 from handlers.notifier.frames import Frame, Hint, Told, snapshot, sse
 from handlers.notifier.metrics import CONNECTS
 from handlers.notifier.outbox import Outbox
@@ -92,7 +93,8 @@ class SsePeer(Peer):
             return
         self.positions[entry.shard] = entry.position
         if entry.copies > 1:
-            if entry.id in self._twice:
+            addresses = [each.address for each in self.subscriptions.values()]
+            if entry.id in self._twice or comes_elsewhere(entry, addresses, self.hub.shards):
                 return
             self._twice.append(entry.id)
         self.outbox.offer(f"id: {self.cursor}\n".encode() + frame.lines)

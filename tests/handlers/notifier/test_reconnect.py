@@ -16,6 +16,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.asset.events import AssetDeleted
+from contracts.corp.events import MemberChanged
+from contracts.permissions import Role
 from infra.event_streams import EventStreams
 from infra.tickets import SSE_PATH, TicketStore
 
@@ -345,3 +347,18 @@ async def test_what_is_no_ticket_has_no_stream(redis: Redis) -> None:
     for text in ("", "x", "g8t_" + "A" * 43, "g8t_" + "é" * 43):
         assert await streams.begin(text, ["org"]) is None
         assert await streams.resume(text, ["org"], "A" * 16) is None
+
+
+async def test_an_event_of_two_push_streams_comes_once_over_two_connections(stage: Stage) -> None:
+    assert stage.stream(ORG) != stage.stream(USER)
+    browser = await Browser.new(stage, "org", "me")
+    changed = envelope(MemberChanged(user_id=USER, role=Role.VIEWER))
+    for number in range(3):
+        async with browser.connection() as client:
+            await welcomed(client)
+            if number:
+                assert (await client.event())[1]["data"]["n"] == number
+            await stage.publish(changed.model_copy(update={"id": f"evt_{number}"}))
+            kind, data = await client.event()
+            assert (kind, data["id"]) == ("corp.member.changed", f"evt_{number}")
+        await stage.custom(number + 1)
