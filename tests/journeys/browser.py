@@ -139,7 +139,7 @@ async def tab(browser: Browser, stack: RunningStack) -> AsyncIterator[Tab]:
 
 
 async def shoot(tab: Tab, name: str, **viewport: Any) -> None:
-    """A picture of the page, where GRID8_SHOTS names a folder for them."""
+    """A picture of the page, where SHOTS_FOLDER names a folder for them."""
     folder = _SHOTS
     if folder:
         if viewport:

@@ -112,6 +112,7 @@ async def client(api: Api, tab: Tab) -> Client:
     return Client(tab, await new_home(api, "Blocked"))
 
 
+@pytest.mark.slow
 async def test_without_a_websocket_it_has_the_same_events_by_a_stream(
     client: Client, proxy: Proxy, behind: str, stack: RunningStack
 ) -> None:

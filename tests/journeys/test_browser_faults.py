@@ -82,6 +82,7 @@ async def check_all_came(client: Client, stack: RunningStack, numbers: list[int]
     assert await client.told("reset") == []
 
 
+@pytest.mark.slow
 @WAYS
 async def test_a_notifier_that_is_killed_costs_no_event(
     client: Client, home: Home, stack: RunningStack, transport: str
