@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,9 @@ return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """
 
 
+ACK_WITHIN = 0.05
+"""Seconds in which what was observed is acknowledged. Each XACK is a round trip, and where every
+write is fsynced it holds up all others."""
 PARKED = "parked"
 """Consumer of entries that wait for their next attempt: whoever had them is done with them."""
 SUSPICIOUS = 2
@@ -78,6 +82,8 @@ class Delivery:
     _cursor: str = "-"
     _suspect: str = ""
     _acks: Batcher[str, None] = field(init=False)
+    _soon: list[str] = field(default_factory=list)
+    _acknowledging: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._acks = Batcher(self._ack_together)
@@ -99,6 +105,32 @@ class Delivery:
             await self.pipeline.execute("XACK", self.stream, self.group, *ids)
         for id in ids:
             self.in_hand.pop(id, None)
+
+    def ack_soon(self, ids: Sequence[str]) -> None:
+        """Forget several within ``ACK_WITHIN``, together with what comes until then.
+
+        For what bears repetition: where they cannot be forgotten they are delivered again.
+        """
+        self._soon += ids
+        if self._acknowledging is None and ids:
+            self._acknowledging = asyncio.create_task(self._ack_later(), context=Context())
+
+    async def settle(self) -> None:
+        """Wait until nothing is to be acknowledged soon."""
+        if self._acknowledging is not None:
+            await self._acknowledging
+
+    async def _ack_later(self) -> None:
+        while self._soon:
+            await asyncio.sleep(ACK_WITHIN)
+            ids, self._soon = self._soon, []
+            try:
+                await self.ack_all(ids)
+            except Exception as error:
+                log.warning("not_acknowledged", stream=self.stream, reason=str(error)[:200])
+                for id in ids:
+                    self.in_hand.pop(id, None)
+        self._acknowledging = None
 
     async def _ack_together(self, ids: Sequence[str]) -> dict[str, None]:
         await self.ack_all(ids)

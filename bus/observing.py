@@ -1,4 +1,4 @@
-"""Observing what was read together: one call of the observer, one acknowledgement.
+"""Observing what was read together: one call of the observer, acknowledged soon after.
 
 Only for groups that keep no inbox and write nothing, such as the notifier's. What cannot be
 observed together is handled entry by entry, as everything else is, so that one entry's
@@ -50,12 +50,12 @@ async def observe_together(
     try:
         with Within(timeout):
             await observer([envelope for _, envelope in known])
-        await delivery.ack_all([entry.id for entry, _ in known])
     except asyncio.CancelledError:
         raise
     except Exception as error:
         log.warning("observed_one_by_one", entries=len(known), reason=str(error)[:300])
         return list(entries)
+    delivery.ack_soon([entry.id for entry, _ in known])
     seconds = time.perf_counter() - started
     for _, envelope in known:
         duration, age = measures(group, envelope.type)

@@ -178,6 +178,7 @@ class Worker:
             await self._broker.stop()
         await end(*self._heartbeats)
         for lane in self.lanes:
+            await lane.delivery.settle()
             await self._hand_back(lane)
             with contextlib.suppress(RedisError):
                 # What was read last, and not even looked at.

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from bus import streams
 from bus.broker import FIELD, ensure_group, make_broker
+from bus.delivery import Delivery
 from bus.handling import Observer, Policy
 from bus.worker import Lane, Worker
 from contracts.envelope import Envelope
@@ -137,3 +138,45 @@ async def test_what_is_being_shown_when_the_worker_stops_is_finished(
     await asyncio.wait_for(stopping, 10)
     assert seen == types
     assert await bus.pending(EVENTS) == []
+
+
+async def test_what_is_shown_one_after_the_other_is_acknowledged_together(
+    bus: Bus, watch: Watching
+) -> None:
+    seen: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        seen.extend(each.type for each in envelopes)
+
+    worker = await watch(observe)
+    before = await _calls(bus, "xack")
+    types: list[str] = []
+    for _ in range(50):
+        types += await publish(bus, 1)
+    await until(lambda: _shown(seen, 50), "all are shown")
+    await nothing_pending(bus)
+    assert seen == types
+    assert 0 < await _calls(bus, "xack") - before < 50
+    await worker.stop()
+    assert worker.lanes[0].delivery.in_hand == {}
+
+
+async def _calls(bus: Bus, command: str) -> int:
+    """How often the server has been asked for something."""
+    stats = await bus.redis.info("commandstats")
+    return int(stats.get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+async def _shown(seen: list[str], count: int) -> bool:
+    return len(seen) >= count
+
+
+async def test_what_could_not_be_acknowledged_can_be_claimed_again(bus: Bus) -> None:
+    delivery = Delivery(bus.redis, bus.pipeline, "test:{other}", DOMAIN, "me", claim_after=1.0)
+    await bus.redis.set("test:{other}", "no stream")
+    assert delivery.take("1-1")
+    with capture_logs() as logs:
+        delivery.ack_soon(["1-1"])
+        await delivery.settle()
+    assert delivery.in_hand == {}
+    assert [each["event"] for each in logs] == ["not_acknowledged"]
