@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -64,11 +65,11 @@ def asset_failed(number: int = 1, by: str = ED) -> Any:
     )  # fmt: skip
 
 
-def waited(seconds: float) -> Any:
-    at = now() - timedelta(seconds=seconds)
-    return AssetReady(
+def waited(seconds: float) -> Callable[[], AssetReady]:
+    """Made when the test runs: tests are collected long before."""
+    return lambda: AssetReady(
         asset_id="ast_1", name="a.psd", kind="image", media_type="image/png", uploaded_by=ED,
-        uploaded_at=at,
+        uploaded_at=now() - timedelta(seconds=seconds),
     )  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def bounced(reason: MailFailure, template: MailTemplate = MailTemplate.INVITATIO
 async def test_an_event_is_told_to_whom_it_concerns_and_not_to_who_did_it(
     box: Letterbox, event: Any, actor: str | None, told: dict[str, list[str]]
 ) -> None:
-    await box.tell(happened(event, actor=actor))
+    await box.tell(happened(event() if callable(event) else event, actor=actor))
     assert await kinds(box) == told
     for user in told:
         (note,) = await box.of(user)

@@ -44,6 +44,14 @@ def cuts(code: int) -> float:
     return REGISTRY.get_sample_value("grid8_realtime_cuts_total", labels) or 0.0
 
 
+BEFORE: list[object] = []
+
+
+@pytest.fixture(autouse=True)
+def before() -> None:
+    BEFORE[:] = connections()
+
+
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "CLOSE_GRACE", 0.3)
@@ -224,11 +232,17 @@ async def test_a_client_that_never_leaves_is_taken_down(stage: Stage, last: byte
         await until(nobody, "the connection is gone")
 
 
-def nobody() -> bool:
-    """Whether nothing is left of any socket, nor of the requests they began with."""
+def connections() -> list[object]:
+    """What there is of sockets, and of the requests they began with."""
     gc.collect()
     kinds = (Socket, WsPeer, Connection)
-    return not any(isinstance(each, kinds) for each in gc.get_objects())
+    return [each for each in gc.get_objects() if isinstance(each, kinds)]
+
+
+def nobody() -> bool:
+    """Whether nothing is left of the sockets of this test. A failed one before it keeps its own."""
+    known = {id(each) for each in BEFORE}
+    return all(id(each) in known for each in connections())
 
 
 @pytest.mark.parametrize(
