@@ -43,6 +43,17 @@ class PushLog:
         """Whether what followed a position is still kept. Raises PyMongoError."""
         return await self._archived.covers(shard, position)
 
+    async def remember(self, reading: Reading, position: Position) -> bool:
+        """Know what was shown before a loss, if there was one shortly before a position.
+
+        Whether there was: then the reader may be pushed again what it has seen. Raises
+        PyMongoError.
+        """
+        hole = await self._archived.hole_before(reading.shard, position, NEAR)
+        if hole is not None:
+            await self._remember(reading, hole.begin, position)
+        return hole is not None
+
     async def walk(
         self, reading: Reading, position: Position, until: Position
     ) -> AsyncGenerator[Page, None]:
@@ -55,9 +66,7 @@ class PushLog:
         shard = reading.shard
         if not await self.covers(shard, position):
             raise Expired
-        hole = await self._archived.hole_before(shard, position, NEAR)
-        if hole is not None:
-            await self._remember(reading, hole.begin, position)
+        await self.remember(reading, position)
         deadline = time.monotonic() + PATIENCE
         while position < until:
             through = await self._archived.through(shard)

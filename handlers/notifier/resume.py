@@ -105,6 +105,10 @@ class _CatchingUp:
 
     async def run(self, since: Position) -> str:
         """Deliver; what it needed for that. Raises Expired."""
+        if self._log is not None:
+            reading = Reading(self._shard, self._wanted.keys())
+            if await self._log.remember(reading, since):
+                self._reading = reading
         position = since
         for _ in range(ROUNDS):
             count, position = await self._replay(position, self._hub.position(self._shard))
@@ -155,10 +159,9 @@ class _CatchingUp:
         if self._log is None:
             raise Expired
         count = 0
-        if self._reading is None:
-            self._reading = Reading(self._shard, self._wanted.keys())
-            for each in self._subscriptions:
-                each.unpushed = self._reading.unpushed
+        self._reading = self._reading or Reading(self._shard, self._wanted.keys())
+        for each in self._subscriptions:
+            each.unpushed = self._reading.unpushed
         if self._source == "stream":
             self._source = "archive"
         async for page in self._log.walk(self._reading, position, until):
