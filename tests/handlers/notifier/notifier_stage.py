@@ -156,8 +156,8 @@ class Stage:
             cast(Any, self.database),
             publisher,
             cast(Any, None),
-            self.authorise,
-            self.rights,
+            authorise=self.authorise,
+            rights=self.rights,
         )
         domain = await self._stack.enter_async_context(wire(context))
         assert domain.observer is not None

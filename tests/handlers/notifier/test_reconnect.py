@@ -316,7 +316,8 @@ async def test_redis_never_sees_ticket_or_secret(redis: Redis) -> None:
     kept = key + b"".join(held.keys()) + b"".join(held.values())
     assert ticket[4:].encode() not in kept
     assert stream.secret.encode() not in kept
-    assert json.loads(held[b"ticket"]) == {"user": USER, "session": "ses_1", "org": ORG}
+    ticket_held = {"user": USER, "session": "ses_1", "org": ORG, "impersonator": ""}
+    assert json.loads(held[b"ticket"]) == ticket_held
     assert len(kept) < 400
 
 
