@@ -31,6 +31,15 @@ _SENT_BY_CLIENTS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "unsubscribe": ("Listen no more", {"channel": _CHANNEL}, ["channel"]),
     "ping": ("Is anybody there", {}, []),
 }
+_SENT_BY_STREAMS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "heartbeat": ("The stream is alive, though nothing has happened", {}, []),
+    "close": (
+        "The stream ends; the codes are those with which a WebSocket is closed",
+        {"code": {"type": "integer"}, "reason": {"type": "string"}},
+        ["code", "reason"],
+    ),
+}
+"""With ``frames=ops``."""
 _SENT_BY_US: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "subscribed": (
         "The channel is served",
@@ -66,6 +75,9 @@ _SENT_BY_US: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 }
 
 
+_STREAMED = ["sse", *(name for name in _SENT_BY_US if name != "pong"), *_SENT_BY_STREAMS]
+
+
 def realtime_messages() -> dict[str, Any]:
     """Messages of both directions, for ``components``."""
     frames = {
@@ -79,7 +91,11 @@ def realtime_messages() -> dict[str, Any]:
                 "required": ["op", *required],
             },
         }
-        for name, (title, properties, required) in {**_SENT_BY_CLIENTS, **_SENT_BY_US}.items()
+        for name, (title, properties, required) in {
+            **_SENT_BY_CLIENTS,
+            **_SENT_BY_US,
+            **_SENT_BY_STREAMS,
+        }.items()
     }
     return {
         **frames,
@@ -99,7 +115,7 @@ def realtime_channels() -> dict[str, Any]:
         "realtime.ws": _address(
             "/v1/realtime/ws", "WebSocket", "websocket", [*_SENT_BY_CLIENTS, *_SENT_BY_US]
         ),
-        "realtime.sse": _address("/v1/realtime/sse", "Server-sent events", "http", ["sse"]),
+        "realtime.sse": _address("/v1/realtime/sse", "Server-sent events", "http", _STREAMED),
     }
 
 
@@ -108,7 +124,7 @@ def realtime_operations() -> dict[str, Any]:
     return {
         "realtime.ws.receive": _operation("receive", "ws", "Clients subscribe.", _SENT_BY_CLIENTS),
         "realtime.ws.send": _operation("send", "ws", "Clients are told.", _SENT_BY_US),
-        "realtime.sse.send": _operation("send", "sse", "Clients are told.", ["sse"]),
+        "realtime.sse.send": _operation("send", "sse", "Clients are told.", _STREAMED),
     }
 
 
@@ -143,6 +159,10 @@ _SSE_QUERY = {
         **_QUERY["properties"],  # type: ignore[dict-item]
         "channel": {"type": "array", "items": _CHANNEL, "minItems": 1},
         "since": _CURSOR,
+        "frames": {
+            "const": "ops",
+            "description": "Every message unnamed, its `data:` what a WebSocket would be sent.",
+        },
     },
     "required": ["ticket", "channel"],
 }

@@ -53,6 +53,14 @@ class ChannelMissing(DomainError):
     title = "Name at least one channel, as in ?channel=org"
 
 
+class FramesUnknown(DomainError):
+    """An event stream was asked for in a form there is not."""
+
+    code = "realtime.frames_unknown"
+    kind = ErrorKind.MALFORMED
+    title = "frames may be ops, or left out"
+
+
 class CursorInvalid(DomainError):
     """Not a cursor of ours."""
 

@@ -2,14 +2,14 @@
 
 import { Account, Refused } from "./live/account.js";
 import { Feed, element } from "./live/feed.js";
+import { Status } from "./live/status.js";
+import { Work } from "./live/work.js";
 import { Realtime, RealtimeError } from "./realtime.js";
 
-/** @import {Member, Presence, Progress, State, StateDetail, Subscription} from "./realtime.js" */
+/** @import {Member, Presence, Subscription} from "./realtime.js" */
 
 /** Pictures that are watched at once while they are processed. */
 const WATCHED = 20;
-/** Milliseconds that a finished bar is still shown. */
-const FINISHED = 1500;
 
 /** @param {string} id */
 const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -17,6 +17,8 @@ const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const input = (id) => /** @type {HTMLInputElement} */ (find(id));
 const choice = /** @type {HTMLSelectElement} */ (find("org"));
 const feed = new Feed(find);
+const status = new Status(find("state"), find("again"));
+const work = new Work(find("work"), find("work-empty"));
 
 let account = new Account();
 /** @type {Realtime | null} */
@@ -29,8 +31,6 @@ const watched = new Map();
 const pictures = new Map();
 /** @type {Map<string, string>} */
 const names = new Map();
-/** @type {ReturnType<typeof setInterval> | undefined} */
-let countdown;
 
 feed.nameOf = (id) => names.get(id) ?? id;
 
@@ -55,15 +55,16 @@ function show(inside) {
 }
 
 function stop() {
-  clearInterval(countdown);
+  status.stop();
+  work.clear();
   realtime?.close();
   realtime = null;
   watched.clear();
   pictures.clear();
   names.clear();
-  for (const id of ["channels", "who", "work"]) find(id).replaceChildren();
+  for (const id of ["channels", "who"]) find(id).replaceChildren();
   find("who-empty").textContent = "Nobody is known to be here yet.";
-  find("who-empty").hidden = find("work-empty").hidden = false;
+  find("who-empty").hidden = false;
   feed.clear();
 }
 
@@ -100,7 +101,7 @@ async function goIn(org) {
   if (items.length === 0) {
     choice.append(new Option("None yet", ""));
     choice.disabled = true;
-    tell("idle", "Nothing to watch");
+    status.say("idle", "Nothing to watch");
     feed.invitation =
       "You belong to no organization yet. Make one, or accept an invitation; then load this page again.";
     feed.clear();
@@ -123,7 +124,7 @@ function enter() {
     org,
     token: (want) => account.token(want),
     onState: (state, detail) => {
-      if (realtime === own) tellState(state, detail);
+      if (realtime === own) status.show(state, detail);
     },
     onError: (error) => {
       if (realtime === own) fail(error);
@@ -175,11 +176,10 @@ function showMembers(members) {
  */
 function followPicture(type, id) {
   if (type === "asset.asset.uploaded" && pictures.size < WATCHED && !pictures.has(id)) {
-    const hear = {
-      onProgress: (/** @type {{progress: Progress}} */ { progress }) => showWork(progress),
+    const subscription = realtime?.subscribe(`asset:${id}`, {
+      onProgress: ({ progress }) => work.show(progress),
       onClosed: () => leavePicture(id),
-    };
-    const subscription = realtime?.subscribe(`asset:${id}`, hear);
+    });
     if (subscription) pictures.set(id, subscription);
   } else if (type.startsWith("asset.asset.") && pictures.has(id)) {
     if (/\.(ready|failed|deleted)$/.test(type)) leavePicture(id);
@@ -190,66 +190,7 @@ function followPicture(type, id) {
 function leavePicture(id) {
   pictures.get(id)?.unsubscribe();
   pictures.delete(id);
-  const shown = document.getElementById(`work-${id}`);
-  shown?.querySelector("progress")?.setAttribute("value", "1");
-  setTimeout(() => {
-    shown?.remove();
-    find("work-empty").hidden = find("work").childElementCount > 0;
-  }, FINISHED);
-}
-
-/** @param {Progress} progress */
-function showWork({ subject, stage, done, total }) {
-  let row = document.getElementById(`work-${subject}`);
-  if (!row) {
-    row = element("li", "", "");
-    row.id = `work-${subject}`;
-    const bar = document.createElement("progress");
-    bar.setAttribute("aria-label", `Processing ${subject}`);
-    row.append(element("code", "", subject), element("span", "stage", ""), bar);
-    find("work").append(row);
-    find("work-empty").hidden = true;
-  }
-  const bar = row.querySelector("progress");
-  if (bar) bar.value = total ? done / total : 0;
-  const words = row.querySelector(".stage");
-  if (words) words.textContent = total ? `${stage} ${done}/${total}` : stage;
-}
-
-/**
- * @param {string} state
- * @param {string} words
- */
-function tell(state, words) {
-  const shown = find("state");
-  shown.dataset["state"] = state;
-  if (shown.textContent !== words) shown.textContent = words;
-}
-
-/**
- * @param {State} state
- * @param {StateDetail} detail
- */
-function tellState(state, { transport, retryIn, error }) {
-  clearInterval(countdown);
-  find("again").hidden = state !== "waiting" && state !== "closed";
-  const by = transport === "sse" ? "event stream" : "WebSocket";
-  if (state === "open") tell(state, `Live, by ${by}`);
-  else if (state === "connecting") tell(state, "Connecting …");
-  else if (state === "waiting") {
-    const until = Date.now() + (retryIn ?? 0);
-    const why = error?.message ?? "The connection is lost.";
-    const left = () => Math.max(1, Math.ceil((until - Date.now()) / 1000));
-    tell(state, "Not connected; trying again");
-    find("state").title = why;
-    const seconds = element("span", "left", ` in ${left()} s`);
-    // Counted for the eye alone: to the ear it would be said each second.
-    seconds.setAttribute("aria-hidden", "true");
-    find("state").append(seconds);
-    countdown = setInterval(() => {
-      seconds.textContent = ` in ${left()} s`;
-    }, 500);
-  } else tell(state, "Stopped");
+  work.finish(id);
 }
 
 /** @param {RealtimeError} error */
@@ -279,7 +220,7 @@ function watch(name) {
   watched.set(name, own.subscribe(name, {
     // Of an organization they are in the list already.
     ...(name === "me" ? { onEvent: ({ event }) => feed.add(event) } : {}),
-    onProgress: ({ progress }) => showWork(progress),
+    onProgress: ({ progress }) => work.show(progress),
     onClosed: (channel, _code, detail) => {
       if (realtime !== own || own.state === "closed") return;
       forget();
@@ -290,9 +231,9 @@ function watch(name) {
 
 /**
  * @param {string} id
- * @param {() => unknown} work
+ * @param {() => unknown} act
  */
-function onSubmit(id, work) {
+function onSubmit(id, act) {
   const form = /** @type {HTMLFormElement} */ (find(id));
   const button = form.querySelector("button");
   form.addEventListener("submit", async (event) => {
@@ -301,7 +242,7 @@ function onSubmit(id, work) {
     if (button) button.disabled = true;
     say("");
     try {
-      await work();
+      await act();
     } catch (error) {
       say(wordsOf(error));
       find("said").focus();

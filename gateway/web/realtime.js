@@ -8,11 +8,11 @@
 // It connects, resumes each channel from its cursor after whatever breaks, and stops only for
 // what no second try can mend. On a channel no event comes twice, or out of order.
 
-import { Channel, isOn } from "./realtime/channel.js";
+import { Channel } from "./realtime/channel.js";
 import { Connection } from "./realtime/connection.js";
-import { covers, joined } from "./realtime/cursors.js";
 import { RealtimeError, call } from "./realtime/errors.js";
 import { TIMING, Timers } from "./realtime/pacing.js";
+import { streamOf } from "./realtime/streamed.js";
 
 /** @import * as Api from "./realtime.js" */
 /** @import {Frame} from "./realtime/line.js" */
@@ -37,12 +37,11 @@ export class Realtime {
   constructor(options) {
     this.#options = options;
     this.#connection = new Connection(options, { ...TIMING, ...options.timing }, {
-      streams: () => this.#streams(),
+      wants: () => this.#channels.size > 0,
+      stream: () => streamOf([...this.#channels.values()]),
       became: (state, detail) => this.#became(state, detail),
       opened: () => this.#opened(),
       frame: (frame) => this.#hear(frame),
-      unreadable: (channels) => this.#unreadable(channels),
-      refused: (name, error) => this.#lose(name, error.code, error.message),
     });
   }
 
@@ -139,15 +138,18 @@ export class Realtime {
       this.#owed.set(channel.name, (this.#owed.get(channel.name) ?? 0) + 1);
       line.send({ op: "unsubscribe", channel: channel.name });
     }
-    this.#tidy();
+    this.#restIfIdle();
+    // A stream is opened anew, of what is left.
+    if (this.#channels.size > 0 && this.transport === "sse" && this.state !== "waiting") {
+      this.#connectIn(GATHER);
+    }
   }
 
-  /** Leave the server when there is nothing more to hear; a stream is opened for what is left. */
-  #tidy() {
-    if (this.#channels.size === 0) {
-      this.#timers.clear("connect");
-      this.#timers.set("idle", LINGER, () => this.#connection.rest());
-    } else if (this.#connection.line?.kind === "sse") this.#connectIn(GATHER);
+  /** Leave the server when there is nothing more to hear. */
+  #restIfIdle() {
+    if (this.#channels.size > 0) return;
+    this.#timers.clear("connect");
+    this.#timers.set("idle", LINGER, () => this.#connection.rest());
   }
 
   /** @param {number} after */
@@ -156,9 +158,10 @@ export class Realtime {
   }
 
   /** @param {Channel} channel */
-  #ask({ name, cursor }) {
-    const since = cursor ? { since: cursor } : {};
-    this.#connection.line?.send({ op: "subscribe", channel: name, ...since });
+  #ask(channel) {
+    const since = channel.cursor ? { since: channel.cursor } : {};
+    channel.floor = null;
+    this.#connection.line?.send({ op: "subscribe", channel: channel.name, ...since });
   }
 
   /** @param {Channel} channel */
@@ -173,32 +176,9 @@ export class Realtime {
   /** @param {Channel} channel */
   #askNoMore(channel) {
     channel.members = null;
+    channel.isAsked = false;
     const { line } = this.#connection;
     if (channel.isWanted && line) line.send({ op: "presence", channel: channel.name, watch: false });
-  }
-
-  /**
-   * The streams to open. `me` has one of its own: of an event that is on it and on `org` too, a
-   * stream of both would not tell which.
-   */
-  #streams() {
-    const all = [...this.#channels.values()];
-    const groups = [all.filter(({ name }) => name !== "me"), all.filter(({ name }) => name === "me")];
-    return groups
-      .filter((group) => group.length > 0)
-      .map((group) => {
-        const cursors = group.flatMap(({ cursor }) => (cursor ? [cursor] : []));
-        const since = joined(cursors, "earliest");
-        const latest = joined(cursors, "latest");
-        for (const channel of group) {
-          channel.cursor ??= latest;
-          channel.floor = channel.cursor === since ? null : channel.cursor;
-          channel.isStreamed = true;
-          channel.isAsked = channel.name !== "me" && channel.watchers.size > 0;
-        }
-        const watched = group.filter(({ isAsked }) => isAsked);
-        return { channels: group.map(nameOf), watched: watched.map(nameOf), since };
-      });
   }
 
   /**
@@ -222,10 +202,8 @@ export class Realtime {
   }
 
   #opened() {
-    for (const channel of [...this.#channels.values()]) {
-      if (this.transport === "ws") this.#ask(channel);
-      else this.#begin(channel);
-    }
+    // A stream was told when it was opened.
+    if (this.transport === "ws") for (const channel of [...this.#channels.values()]) this.#ask(channel);
   }
 
   /** @param {Channel} channel */
@@ -236,65 +214,29 @@ export class Realtime {
 
   /** @param {Frame} frame */
   #hear(frame) {
-    if (frame.channels) return this.#sort(frame.channels, frame);
-    const name = frame.channel;
+    const { op, channel: name } = frame;
+    if (op === "heartbeat") return this.#advance(frame);
     if (name === undefined) return;
     const owed = this.#owed.get(name) ?? 0;
     if (owed > 0) {
       // It is about who listened before.
-      if (frame.op === "unsubscribed" && frame.code === undefined) this.#owed.set(name, owed - 1);
+      if (op === "unsubscribed" && frame.code === undefined) this.#owed.set(name, owed - 1);
       return;
     }
     const channel = this.#channels.get(name);
     if (!channel || (this.transport === "sse" && !channel.isStreamed)) return;
-    switch (frame.op) {
-      case "event":
-        if (frame.event && frame.cursor) channel.deliver(frame.event, frame.cursor);
-        break;
-      case "progress":
-        channel.progress(frame);
-        break;
-      case "reset":
-        channel.reset(frame);
-        break;
-      case "subscribed":
-        channel.cursor = frame.cursor ?? channel.cursor;
-        this.#begin(channel);
-        break;
-      case "presence":
-        if (channel.watchers.size) channel.present(frame);
-        break;
-      case "unsubscribed":
-        this.#lose(name, frame.code ?? "", frame.detail ?? "");
-        break;
-      case "error":
-        this.#refused(channel, frame);
-    }
+    if (op === "subscribed") {
+      channel.agreed(frame);
+      this.#begin(channel);
+    } else if (op === "unsubscribed") this.#lose(name, frame.code ?? "", frame.detail ?? "");
+    else if (op === "error") this.#refused(channel, frame);
+    else channel.hear(frame);
   }
 
-  /**
-   * Bring what a stream said to the channels that it is on.
-   * @param {string[]} names
-   * @param {Frame} frame
-   */
-  #sort(names, { event, cursor }) {
+  /** @param {Frame} frame */
+  #advance({ cursor }) {
     if (!cursor) return;
-    for (const name of names) {
-      const channel = this.#channels.get(name);
-      if (!channel?.isStreamed || (channel.floor && covers(channel.floor, cursor))) continue;
-      channel.floor = null;
-      const isMine = event && (names.length === 1 || isOn(name, event));
-      if (isMine) channel.deliver(event, cursor);
-      else channel.cursor = cursor;
-    }
-  }
-
-  /** @param {string[]} names */
-  #unreadable(names) {
-    const held = names.flatMap((name) => this.#channels.get(name) ?? []);
-    const had = held.filter(({ cursor }) => cursor !== null);
-    for (const channel of had) channel.reset({ op: "reset" });
-    return had.length > 0;
+    for (const channel of this.#channels.values()) if (channel.isStreamed) channel.advance(cursor);
   }
 
   /**
@@ -305,8 +247,9 @@ export class Realtime {
     const isOpen = channel.state === "open";
     if (code === "realtime.already_subscribed") return;
     if (code === "realtime.op_unknown" || isOpen) channel.absent(code);
-    else if (code === "realtime.cursor_invalid" && this.#unreadable([channel.name])) {
-      this.#ask(channel);
+    else if (code === "realtime.cursor_invalid" && channel.cursor) {
+      channel.hear({ op: "reset" });
+      if (this.#channels.get(channel.name) === channel) this.#ask(channel);
     } else if (code === "realtime.unavailable") {
       const { line } = this.#connection;
       this.#timers.set(`ask ${channel.name}`, this.#connection.pause(), () => {
@@ -325,11 +268,6 @@ export class Realtime {
     const channel = this.#channels.get(name);
     this.#channels.delete(name);
     channel?.end({ ...this.#connection.detail, error: new RealtimeError(code, detail) });
-    this.#tidy();
+    this.#restIfIdle();
   }
-}
-
-/** @param {Channel} channel */
-function nameOf({ name }) {
-  return name;
 }

@@ -53,7 +53,12 @@ SERVED = (
             f"get_live_{name}_module",
             f"A part of the module of /live: {what}.",
         )
-        for name, what in (("account", "who is signed in"), ("feed", "the list of events"))
+        for name, what in (
+            ("account", "who is signed in"),
+            ("feed", "the list of events"),
+            ("status", "how it is connected"),
+            ("work", "how far work is"),
+        )
     ),
     Served(
         "/web/realtime.js",
@@ -81,9 +86,9 @@ SERVED = (
             ("errors", "errors"),
             ("line", "what a line is"),
             ("pacing", "pauses and timers"),
-            ("parser", "reading an event stream"),
             ("socket", "a WebSocket"),
-            ("stream", "streams over HTTP"),
+            ("stream", "an event stream"),
+            ("streamed", "what a stream of several channels is asked for"),
             ("tickets", "asking for tickets"),
         )
     ),

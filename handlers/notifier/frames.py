@@ -18,7 +18,10 @@ _BREAKS = bytes.maketrans(b"\r\n\0", b"   ")
 class Entry:
     """An entry of a push stream."""
 
-    __slots__ = ("at", "control", "copies", "event", "id", "position", "shard", "to", "type")
+    __slots__ = (
+        *("at", "control", "copies", "event", "id", "position", "shard", "to", "type"),
+        *("_messages",),
+    )
 
     def __init__(self, shard: int, position: Position, fields: Mapping[bytes, bytes]) -> None:
         self.shard = shard
@@ -30,6 +33,20 @@ class Entry:
         self.at = int(fields.get(b"at", b"0"))
         self.control = fields.get(b"control", b"").decode()
         self.copies = int(fields.get(b"copies", b"1"))
+        self._messages: dict[str, bytes] = {}
+
+    def op(self, channel: str, shards: int) -> bytes:
+        """What a client is told of the event on one of its channels, as JSON."""
+        cursor = encode(shards, {self.shard: self.position})
+        head = f'{{"op":"event","channel":{json.dumps(channel)},"cursor":"{cursor}","event":'
+        return head.encode() + self.event + b"}"
+
+    def message(self, channel: str, shards: int) -> bytes:
+        """The same for an event stream of ops, rendered once; see ``Told.message``."""
+        found = self._messages.get(channel)
+        if found is None:
+            found = self._messages[channel] = b"data: %b\n\n" % self.op(channel, shards)
+        return found
 
 
 class Frame:
@@ -43,10 +60,7 @@ class Frame:
     @cached_property
     def text(self) -> bytes:
         """For a WebSocket."""
-        entry = self.entry
-        cursor = encode(self._shards, {entry.shard: entry.position})
-        head = f'{{"op":"event","channel":{json.dumps(self.channel)},"cursor":"{cursor}","event":'
-        return frame(TEXT, head.encode() + entry.event + b"}")
+        return frame(TEXT, self.entry.op(self.channel, self._shards))
 
     @cached_property
     def lines(self) -> bytes:
@@ -84,6 +98,11 @@ class Hint:
         """For an event stream."""
         return sse("progress", {"channel": self._channel, "progress": self._progress})
 
+    @cached_property
+    def message(self) -> bytes:
+        """For an event stream of ops."""
+        return message("progress", channel=self._channel, progress=self._progress)
+
 
 def snapshot(org: str, channel: str) -> str:
     """The path of what a channel is about, as it is now."""
@@ -111,11 +130,25 @@ class Told:
         """For an event stream."""
         return sse(self._name, self._members)
 
+    @cached_property
+    def message(self) -> bytes:
+        """For an event stream of ops, where an ``id:`` may go before."""
+        return message(self._name, **self._members)
+
 
 def op(name: str, **members: Any) -> bytes:
     """A WebSocket message of ours, as a frame; members that are None are left out."""
+    return frame(TEXT, _json(name, members))
+
+
+def message(name: str, **members: Any) -> bytes:
+    """The same as an unnamed event of an event stream."""
+    return b"data: %b\n\n" % _json(name, members)
+
+
+def _json(name: str, members: Mapping[str, Any]) -> bytes:
     given = {key: value for key, value in members.items() if value is not None}
-    return frame(TEXT, json.dumps({"op": name, **given}, separators=(",", ":")).encode())
+    return json.dumps({"op": name, **given}, separators=(",", ":")).encode()
 
 
 def sse(name: str, members: Mapping[str, Any], cursor: str | None = None) -> bytes:

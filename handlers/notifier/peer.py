@@ -28,6 +28,7 @@ CLOSE_GRACE = 5.0
 class Close(IntEnum):
     """Why we end a connection (WebSocket close codes; 4000 and up are ours)."""
 
+    NOTHING_LEFT = 1000
     GOING_AWAY = 1001
     TRY_AGAIN_LATER = 1013
     SESSION_ENDED = 4001

@@ -8,17 +8,9 @@ not change is answered with a status: 400, 401, 403, 404, 429.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import random
-from collections import deque
-from collections.abc import Mapping
-from typing import ClassVar
-
-import structlog
 from aiohttp import web
 
-from bus.feed.push_cursor import Position, decode, encode, secret_of, with_secret
+from bus.feed.push_cursor import decode, secret_of
 from contracts.errors import DomainError, ErrorKind
 from contracts.realtime.errors import (
     ChannelMissing,
@@ -27,18 +19,15 @@ from contracts.realtime.errors import (
     RealtimeUnavailable,
     TooManySubscriptions,
 )
-from handlers.notifier.copies import comes_elsewhere
-from handlers.notifier.frames import Frame, Hint, Told, snapshot, sse
+from handlers.notifier.frames import message, sse
 from handlers.notifier.metrics import CONNECTS
-from handlers.notifier.outbox import Outbox
-from handlers.notifier.peer import Close, Peer, Subscription
+from handlers.notifier.peer import Close
 from handlers.notifier.presence.asking import watched_channels
 from handlers.notifier.routing import is_channel
 from handlers.notifier.silence import end_when_silent
+from handlers.notifier.sse_ops import OpsPeer, wants_ops
+from handlers.notifier.sse_peer import SsePeer, retry_ms
 from handlers.notifier.state import REALTIME, Realtime
-from infra.event_streams import EventStream
-
-log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {
@@ -46,151 +35,17 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
 }
-RETRY_MS = 2000
-"""About how long a client waits before it comes back: half of it more or less, so that those
-of a notifier that went do not all come at once."""
-REMEMBERED = 64
-"""Events that came over two push streams, and of which the second copy is left out."""
-
-
-class SsePeer(Peer):
-    """One event stream. Each event comes once, however many of its channels it is on."""
-
-    transport: ClassVar[str] = "sse"
-    outbox: Outbox[bytes]
-
-    def __init__(
-        self,
-        realtime: Realtime,
-        stream: EventStream,
-        response: web.StreamResponse,
-        transport: asyncio.Transport,
-    ) -> None:
-        super().__init__(realtime.hub, stream.ticket, hold_limit=realtime.settings.queue_limit)
-        self.stream = stream
-        self.positions: dict[int, Position] = {}
-        """How far each push stream was delivered: the cursor."""
-        self.done = asyncio.Event()
-        self._realtime = realtime
-        self._response = response
-        self._transport = transport
-        self._twice: deque[bytes] = deque(maxlen=REMEMBERED)
-        self.outbox = Outbox(
-            realtime.settings.queue_limit,
-            send=response.write,
-            direct=lambda item: False,
-            overflow=self.overflow,
-        )
-
-    @property
-    def cursor(self) -> str:
-        """Where this stream resumes, and the secret that lets its client do so."""
-        return with_secret(encode(self.hub.shards, self.positions), self.stream.secret)
-
-    def deliver(self, frame: Frame) -> None:
-        entry = frame.entry
-        if self.positions.get(entry.shard) == entry.position:
-            return
-        self.positions[entry.shard] = entry.position
-        if entry.copies > 1:
-            addresses = [each.address for each in self.subscriptions.values()]
-            if entry.id in self._twice or comes_elsewhere(entry, addresses, self.hub.shards):
-                return
-            self._twice.append(entry.id)
-        self.outbox.offer(f"id: {self.cursor}\n".encode() + frame.lines)
-
-    def hint(self, hint: Hint) -> None:
-        self.outbox.spare(hint.lines)
-
-    def tell(self, told: Told) -> None:
-        self.outbox.offer(told.lines)
-
-    def lost(self, subscriptions: list[Subscription]) -> None:
-        for each in subscriptions:
-            self.positions[each.shard] = self.hub.position(each.shard)
-        for each in subscriptions:
-            told = {"channel": each.channel, "snapshot": snapshot(self.ticket.org, each.channel)}
-            self.outbox.offer(sse("reset", told, self.cursor))
-
-    def dropped(self, channel: str, error: DomainError) -> None:
-        ended = {"channel": channel, "code": error.code, "detail": error.detail}
-        self.outbox.offer(sse("unsubscribed", ended))
-        if not self.subscriptions:
-            self.close(Close.MEMBERSHIP_ENDED, "no channel is left")
-
-    async def end(self, code: Close, reason: str) -> None:
-        if self._response.prepared:
-            await self._response.write(sse("close", {"code": int(code), "reason": reason}))
-        self.done.set()
-
-    def abort(self) -> None:
-        self._transport.abort()
-        self.done.set()
-
-    async def serve(
-        self,
-        channels: list[str],
-        refused: Mapping[str, DomainError],
-        since: Mapping[int, Position] | None,
-        watched: list[str],
-    ) -> None:
-        """Deliver until the connection ends."""
-        by_shard: dict[int, list[Subscription]] = {}
-        for channel in channels:
-            subscription = self.hub.subscription(self, channel)
-            self.subscriptions[channel] = subscription
-            by_shard.setdefault(subscription.shard, []).append(subscription)
-        for shard in by_shard:
-            held_back = since.get(shard) if since is not None else None
-            self.positions[shard] = held_back or self.hub.position(shard)
-        # An id without data sets the browser's last event id, and dispatches nothing.
-        self.outbox.offer(f": welcome\nretry: {_retry()}\nid: {self.cursor}\n\n".encode())
-        for channel, error in refused.items():
-            self.dropped(channel, error)
-        if since is None:
-            for subscription in self.subscriptions.values():
-                self.hub.add(subscription)
-        else:
-            self.start(self._resume(list(by_shard.values()), since))
-        for channel in self.subscriptions.keys() & set(watched):
-            self._realtime.presence.watches.watch(self.subscriptions[channel])
-        await self._beat()
-
-    async def _resume(
-        self, groups: list[list[Subscription]], since: Mapping[int, Position]
-    ) -> None:
-        try:
-            for group in groups:
-                position = since.get(group[0].shard)
-                await self._realtime.history.resume(self, group, position, lambda recovered: None)
-        except Exception as error:
-            log.warning("resume_failed", reason=str(error)[:200])
-            self.close(Close.TRY_AGAIN_LATER, "realtime is not available")
-
-    async def _beat(self) -> None:
-        while not self.done.is_set() and not (self.outbox.closed and self.ending is None):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.done.wait(), self._realtime.settings.heartbeat)
-            if not self.done.is_set() and self.ending is None:
-                self._advance()
-                self.outbox.offer(f": heartbeat\nid: {self.cursor}\n\n".encode())
-
-    def _advance(self) -> None:
-        """Channels may be quiet while their push stream moves on, and is trimmed."""
-        for shard in self.positions:
-            ours = [each for each in self.subscriptions.values() if each.shard == shard]
-            if ours and all(self.hub.serves(each) for each in ours):
-                self.positions[shard] = self.hub.position(shard)
 
 
 async def connect(request: web.Request) -> web.StreamResponse:
-    """GET /v1/realtime/sse?ticket=&channel=…&since="""
+    """GET /v1/realtime/sse?ticket=&channel=…&since=&presence=…&frames="""
     realtime = request.app[REALTIME]
     realtime.check_open()
     realtime.door.check_origin(request)
     realtime.door.ticket_of(request)
     transport = request.transport
     # What is wrong with the request itself is said before its ticket is spent.
+    kind: type[SsePeer] = OpsPeer if wants_ops(request) else SsePeer
     channels = _channels(request, realtime.settings.subscriptions)
     watched = watched_channels(request, channels)
     last_id = _one(request.headers.getall("Last-Event-ID", []))
@@ -202,7 +57,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     response.force_close()
     assert transport is not None
     end_when_silent(transport, realtime.settings.heartbeat)
-    peer = SsePeer(realtime, stream, response, transport)
+    peer = kind(realtime, stream, response, transport)
     realtime.hub.join(peer)
     realtime.keeper.take(peer)
     try:
@@ -234,9 +89,12 @@ def again(request: web.Request, error: DomainError) -> web.Response:
         secret_of(last_id)
     except CursorInvalid:
         last_id = ""
-    wait = _retry() + int(1000 * (error.retry_after or 0))
-    gone = sse("close", {"code": int(Close.TRY_AGAIN_LATER), "reason": error.detail}, last_id)
-    return web.Response(body=f"retry: {wait}\n".encode() + gone, headers=HEADERS)
+    wait = retry_ms() + int(1000 * (error.retry_after or 0))
+    says = {"code": int(Close.TRY_AGAIN_LATER), "reason": error.detail}
+    ops = request.query.get("frames") == "ops"
+    gone = message("close", **says) if ops else sse("close", says)
+    head = f"retry: {wait}\n" + (f"id: {last_id}\n" if last_id else "")
+    return web.Response(body=head.encode() + gone, headers=HEADERS)
 
 
 def passes(error: DomainError) -> bool:
@@ -249,8 +107,8 @@ async def _authorise(
 ) -> dict[str, DomainError]:
     """The channels the user may not see, and why. Raises a DomainError unless some are left.
 
-    A stream begins with all of its channels or not at all. One that goes on has lost those
-    that are gone by now, and its client cannot name others.
+    A stream begins with all of its channels or not at all, unless it can say of each why not.
+    One that goes on has lost those that are gone by now, and its client cannot name others.
     """
     while True:
         authority = peer.authority
@@ -259,18 +117,14 @@ async def _authorise(
             try:
                 await peer.authorise(realtime.authorise, channel)
             except DomainError as error:
-                if not peer.stream.resumed or passes(error):
+                if passes(error) or not (peer.stream.resumed or peer.tells_refusals):
                     raise
                 refused[channel] = error
         if authority == peer.authority:
             break
-    if len(refused) == len(channels):
+    if len(refused) == len(channels) and (peer.stream.resumed or not peer.tells_refusals):
         raise refused[channels[0]]
     return refused
-
-
-def _retry() -> int:
-    return int(RETRY_MS * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads them
 
 
 def _one(given: list[str]) -> str:

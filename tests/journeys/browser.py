@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,13 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
 @pytest.fixture
 async def tab(browser: Browser, stack: RunningStack) -> AsyncIterator[Tab]:
     """At a page of the gateway, which may import its modules and listen to the notifier."""
+    async with new_tab(browser, stack) as found:
+        yield found
+
+
+@asynccontextmanager
+async def new_tab(browser: Browser, stack: RunningStack) -> AsyncIterator[Tab]:
+    """As ``tab``, and as one of another person: they share nothing."""
     context = await browser.createIncognitoBrowserContext()
     page = await context.newPage()
     await page.evaluateOnNewDocument(_WATCH)

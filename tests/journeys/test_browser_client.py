@@ -134,31 +134,9 @@ async def test_two_who_listen_to_one_channel_are_one_for_the_server(
 
 
 @WAYS
-async def test_who_is_there_is_told_or_said_to_be_unknown(
-    client: Client, home: Home, transport: str
-) -> None:
-    """Whatever the server knows of presence."""
-    await client.start("org", transport=transport)
-    await client.tab.run(
-        "() => { window.who = null; rt.presence('org', "
-        "{ onMembers: (members) => { who = members.map(({ id }) => id); }, "
-        "onUnavailable: (code) => { who = code; } }); "
-        "window.mine = null; rt.presence('me', { onUnavailable: (code) => { mine = code; } }); }"
-    )
-    if transport == "ws":
-        who = await client.tab.until("() => who")
-        assert who in ([home.owner.id], "realtime.op_unknown")
-    assert await client.tab.until("() => mine") in (
-        "realtime.presence_unknown",
-        "realtime.op_unknown",
-    )
-    await home.tell([1])
-    assert await client.heard(1) == [1]
-
-
-async def test_progress_is_told(client: Client, home: Home) -> None:
+async def test_progress_is_told(client: Client, home: Home, transport: str) -> None:
     """A work's progress reaches who listens to its subject."""
-    await client.start("org", transport="ws")
+    await client.start("org", transport=transport)
     await client.tab.run(
         """() => rt.subscribe("org", { onEvent: ({ event }) => {
           if (event.type === "asset.asset.uploaded") listen(`asset:${event.subject}`); } })"""
@@ -174,8 +152,11 @@ async def test_progress_is_told(client: Client, home: Home) -> None:
     assert first["progress"]["work"] == "asset.processing"
 
 
-async def test_a_session_that_has_ended_stops_it_and_says_so(client: Client, home: Home) -> None:
-    await client.start("org", transport="ws")
+@WAYS
+async def test_a_session_that_has_ended_stops_it_and_says_so(
+    client: Client, home: Home, transport: str
+) -> None:
+    await client.start("org", transport=transport)
     session = home.owner.tokens["session_id"]
     assert (await home.owner.api.delete(f"/v1/auth/sessions/{session}")).status == 204
     await client.state("closed")

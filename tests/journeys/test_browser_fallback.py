@@ -33,6 +33,10 @@ class Proxy:
     refuses: str | None = "403 Forbidden"
     """How it answers a WebSocket's handshake; None lets it through."""
     refused: int = 0
+    refuses_streams: str | None = None
+    """How it answers an event stream's request."""
+    streams: int = 0
+    """Requests of event streams."""
     port: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -44,8 +48,12 @@ class Proxy:
             yield self
         finally:
             server.close()
-            for task in tuple(self.tasks):
-                task.cancel()
+            self.cut()
+
+    def cut(self) -> None:
+        """End all connections."""
+        for task in tuple(self.tasks):
+            task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -65,6 +73,13 @@ class Proxy:
             writer.write(f"HTTP/1.1 {self.refuses}\r\nContent-Length: 0\r\n\r\n".encode())
             await writer.drain()
             return
+        if b"/realtime/sse" in head:
+            self.streams += 1
+            if self.refuses_streams is not None:
+                answer = f"HTTP/1.1 {self.refuses_streams}\r\nContent-Length: 0\r\n\r\n"
+                writer.write(answer.encode())
+                await writer.drain()
+                return
         there, back = await asyncio.open_connection(*self.target)
         back.write(head)
         ways = [asyncio.create_task(_pump(reader, back)), asyncio.create_task(_pump(there, writer))]

@@ -105,21 +105,15 @@ async def test_a_notifier_that_is_killed_costs_no_event(
 
 @WAYS
 async def test_what_is_lost_is_said_and_the_next_is_whole(
-    client: Client, home: Home, stack: RunningStack, transport: str
+    client: Client, home: Home, transport: str
 ) -> None:
-    await client.start("org", transport=transport)
-    await home.tell([1])
-    await client.heard(1)
-    await stack.hold("notifier")
-    async with Redis.from_url(stack.redis_url) as redis:
-        await redis.xtrim(
-            streams.push(streams.shard_of(home.org, SHARDS)), maxlen=0, approximate=False
-        )
-    await stack.release("notifier")
-    await client.tab.until("() => told.some(({ what }) => what === 'reset')")
+    """A cursor of 1970: nothing is kept for so long."""
+    await client.start(transport=transport)
+    await client.listen("org", since=f"g{SHARDS}.{streams.shard_of(home.org, SHARDS)}-1000-0")
     await client.open()
-    await home.tell([2])
-    assert await client.heard(2) == [1, 2]
+    await client.tab.until("() => told.some(({ what }) => what === 'reset')")
+    await home.tell([1])
+    assert await client.heard(1) == [1]
     assert await client.told("reset") == [{"what": "reset", "channel": "org"}]
 
 
@@ -162,11 +156,13 @@ async def test_a_browser_that_goes_offline_goes_on_where_it_was(
     assert await client.heard(3) == [1, 2, 3]
 
 
+@WAYS
 async def test_a_line_that_says_nothing_is_given_up(
-    client: Client, home: Home, stack: RunningStack
+    client: Client, home: Home, stack: RunningStack, transport: str
 ) -> None:
     """As after a sleep: the connection is there, and nobody at its other end."""
-    await client.start("org", transport="ws", timing={"pingAfter": 200, "answerWithin": 1500})
+    timing = {"pingAfter": 200, "answerWithin": 1500, "streamSilence": 3000}
+    await client.start("org", transport=transport, timing=timing)
     await home.tell([1])
     await client.heard(1)
     stack.kill("notifier", signal.SIGSTOP)

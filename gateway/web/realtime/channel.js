@@ -1,3 +1,4 @@
+import { covers } from "./cursors.js";
 import { call } from "./errors.js";
 
 /** @import {CloudEvent, Member, PresenceOptions, State, StateDetail, SubscribeOptions} from "../realtime.js" */
@@ -50,10 +51,52 @@ export class Channel {
   }
 
   /**
+   * The server serves it, from where that says.
+   * @param {Frame} frame
+   */
+  agreed({ cursor, recovered }) {
+    if (!recovered) this.floor = null;
+    // A stream's cursor may be older than the channel's own.
+    if (!recovered || this.cursor === null) this.cursor = this.floor ?? cursor ?? this.cursor;
+  }
+
+  /**
+   * What the server said of it.
+   * @param {Frame} frame
+   */
+  hear(frame) {
+    switch (frame.op) {
+      case "event":
+        if (frame.event && frame.cursor) this.#deliver(frame.event, frame.cursor);
+        break;
+      case "reset":
+        this.#reset(frame);
+        break;
+      case "progress":
+        this.#progress(frame);
+        break;
+      case "presence":
+        if (this.watchers.size) this.#present(frame);
+    }
+  }
+
+  /**
+   * A stream says where it is, of which this is one channel.
+   * @param {string} cursor
+   */
+  advance(cursor) {
+    if (this.state !== "open" || (this.floor && !covers(cursor, this.floor))) return;
+    this.floor = null;
+    this.cursor = cursor;
+  }
+
+  /**
    * @param {CloudEvent} event
    * @param {string} cursor
    */
-  deliver(event, cursor) {
+  #deliver(event, cursor) {
+    if (this.floor && covers(this.floor, cursor)) return;
+    this.floor = null;
     this.cursor = cursor;
     if (this.#seen.has(event.id)) return;
     this.#seen.add(event.id);
@@ -64,7 +107,7 @@ export class Channel {
   }
 
   /** @param {Frame} frame */
-  reset({ cursor, snapshot }) {
+  #reset({ cursor, snapshot }) {
     this.cursor = cursor ?? null;
     this.floor = null;
     const message = { channel: this.name, cursor: this.cursor, snapshot: snapshot ?? null };
@@ -72,7 +115,7 @@ export class Channel {
   }
 
   /** @param {Frame} frame */
-  progress({ progress }) {
+  #progress({ progress }) {
     if (!progress) return;
     this.#tell((each) => call(each.onProgress, { channel: this.name, progress }));
   }
@@ -96,7 +139,7 @@ export class Channel {
    * Who is there: all of them, or who has come and gone since.
    * @param {Frame} frame
    */
-  present({ members, joined = [], left = [], total }) {
+  #present({ members, joined = [], left = [], total }) {
     const before = this.members;
     const known = new Map(members ? members.map(memberOf).map((each) => [each.id, each]) : before);
     const come = joined.map(memberOf);
@@ -133,18 +176,6 @@ export class Channel {
       if (this.listeners.has(each)) tell(each);
     }
   }
-}
-
-/**
- * Whether an event of an organization is on a channel: as handlers/notifier/routing.py says.
- * @param {string} channel
- * @param {CloudEvent} event
- */
-export function isOn(channel, event) {
-  if (channel === "org" || channel === "me") return true;
-  const [kind, id] = channel.split(":", 2);
-  if (event.data?.[`${kind}_id`] === id) return true;
-  return event.subject === id && event.type.split(".")[1] === kind;
 }
 
 /**

@@ -2,7 +2,7 @@ import { RealtimeError } from "./errors.js";
 import { CLOSE } from "./line.js";
 import { Backoff, Timers } from "./pacing.js";
 import { openSocket } from "./socket.js";
-import { openStream, refusedOf } from "./stream.js";
+import { openStream } from "./stream.js";
 import { Failure, Tickets, failure } from "./tickets.js";
 
 /** @import {Options, State, StateDetail, Timing, Transport} from "../realtime.js" */
@@ -30,16 +30,14 @@ const CODES = {
 /**
  * Who uses a connection.
  * @typedef {{
- *   streams(): Wanted[],
+ *   wants(): boolean,
+ *   stream(): Wanted,
  *   became(state: State, detail: StateDetail): void,
  *   opened(): void,
  *   frame(frame: Frame): void,
- *   unreadable(channels: string[]): boolean,
- *   refused(channel: string, error: RealtimeError): void,
  * }} Owner
  *
- * `streams` are none where nothing is wanted; `unreadable` forgets the cursors of channels, and
- * tells whether there were any.
+ * `wants`: whether there is anything to hear.
  */
 
 /** Keeps one line to the server open, by whichever way it can, until it is ended. */
@@ -158,36 +156,27 @@ export class Connection {
 
   /** @param {AbortSignal} signal */
   async #stream(signal) {
-    const parts = [];
-    for (const wanted of this.#owner.streams()) {
-      parts.push({ url: await this.#streamUrl(wanted, signal), channels: wanted.channels });
-    }
-    if (signal.aborted || parts.length === 0) return null;
-    return openStream(parts, this.#hooks(signal), this.#timing);
-  }
-
-  /**
-   * @param {Wanted} wanted
-   * @param {AbortSignal} signal
-   */
-  async #streamUrl({ channels, watched, since }, signal) {
     const { sse_url: url, ticket } = await this.#tickets.take(signal);
-    const query = new URLSearchParams({ ticket });
+    if (signal.aborted || !this.#owner.wants()) return null;
+    const { channels, watched, since } = this.#owner.stream();
+    if (signal.aborted) return null;
+    const query = new URLSearchParams({ frames: "ops", ticket });
     for (const channel of channels) query.append("channel", channel);
     for (const channel of watched) query.append("presence", channel);
     if (since) query.set("since", since);
-    return `${url}?${query}`;
+    return openStream(`${url}?${query}`, this.#hooks(signal), this.#timing);
   }
 
   /** @param {AbortSignal} signal */
   #hooks(signal) {
     return {
       opened: () => this.#opened(),
+      interrupted: (/** @type {string} */ reason) => this.#interrupted(reason),
       frame: (/** @type {Frame} */ frame) => {
         if (!signal.aborted) this.#owner.frame(frame);
       },
       ended: (/** @type {Ending} */ ending) => {
-        if (!signal.aborted) this.#ended(ending, signal);
+        if (!signal.aborted) this.#ended(ending);
       },
     };
   }
@@ -219,17 +208,24 @@ export class Connection {
   }
 
   /**
-   * @param {Ending} ending
-   * @param {AbortSignal} signal
+   * The browser is about to come back by itself.
+   * @param {string} reason
    */
-  #ended({ code, reason, opened, refusal, channels = [], least = 0 }, signal) {
+  #interrupted(reason) {
+    this.#timers.clear("steady");
+    const error = new RealtimeError("client.connection_lost", reason);
+    this.#become("connecting", { transport: this.detail.transport, error });
+  }
+
+  /** @param {Ending} ending */
+  #ended({ code, reason, opened }) {
     this.#line = null;
     this.#timers.end();
     if (!opened) this.#tries += 1;
-    if (refusal) return void this.#refused(refusal, channels, signal);
     const words = reason || "The connection is lost.";
     const why = new RealtimeError(CODES[code] ?? "client.connection_lost", words);
     if (code === CLOSE.MEMBERSHIP_ENDED) return this.end(why);
+    if (code === CLOSE.NOTHING_LEFT && !this.#owner.wants()) return this.rest();
     if (code === CLOSE.SESSION_ENDED) {
       if (this.#renewed) return this.end(why);
       this.#renewed = true;
@@ -240,37 +236,7 @@ export class Connection {
       this.#hurried = Date.now();
       return void this.connect();
     }
-    this.#wait(why, code === CLOSE.FLOOD ? CALM : least);
-  }
-
-  /**
-   * A stream was not opened.
-   * @param {Failure} refusal
-   * @param {string[]} channels
-   * @param {AbortSignal} signal
-   */
-  async #refused(refusal, channels, signal) {
-    const { error } = refusal;
-    const status = error.problem?.status ?? 0;
-    // The ticket was late; whether there is another, the gateway knows.
-    if (status === 401) return this.#wait(error);
-    if (error.code === "realtime.cursor_invalid" && this.#owner.unreadable(channels)) {
-      return this.connect();
-    }
-    const ofOne = [403, 404].includes(status) && error.code !== "realtime.origin_forbidden";
-    if (!ofOne) return this.#failed(signal, refusal);
-    try {
-      const urlOf = (/** @type {string} */ channel) =>
-        this.#streamUrl({ channels: [channel], watched: [], since: null }, signal);
-      const found = await refusedOf(channels, urlOf, signal);
-      if (signal.aborted) return;
-      for (const [channel, why] of found) this.#owner.refused(channel, why);
-      if (signal.aborted) return;
-      if (found.size) await this.connect();
-      else this.#wait(error);
-    } catch (cause) {
-      this.#failed(signal, cause);
-    }
+    this.#wait(why, code === CLOSE.FLOOD ? CALM : 0);
   }
 
   /**

@@ -24,6 +24,16 @@ export function cursorOf(id) {
 }
 
 /**
+ * Whether both are cursors, and say something of the same push streams.
+ * @param {string} a
+ * @param {string} b
+ */
+export function comparable(a, b) {
+  const [ours, theirs] = [parse(a), parse(b)];
+  return !!ours?.at.size && !!theirs?.at.size && ours.streams === theirs.streams;
+}
+
+/**
  * Whether whoever is at `here` has seen what ends at `there`. Unknown is no.
  * @param {string} here
  * @param {string} there

@@ -1,13 +1,11 @@
 // What a connection is to the rest: the same, whatever carries it.
 
 /** @import {CloudEvent, Progress} from "../realtime.js" */
-/** @import {Failure} from "./tickets.js" */
 
 /**
- * What the server said. A stream does not say which of its channels an event is on: then
- * `channels` are all that it may be on.
+ * What the server said. `cursor` of a heartbeat is one of all channels.
  * @typedef {{
- *   op: string, channel?: string, channels?: string[], cursor?: string, event?: CloudEvent,
+ *   op: string, channel?: string, cursor?: string, event?: CloudEvent, recovered?: boolean,
  *   code?: string, detail?: string, snapshot?: unknown, progress?: Progress,
  *   members?: unknown[], joined?: unknown[], left?: unknown[], total?: number,
  *   [more: string]: unknown,
@@ -15,16 +13,18 @@
  */
 
 /**
- * Why a connection has ended. `code` is a WebSocket's, or what a stream said in its stead.
- * @typedef {{
- *   code: number, reason: string, opened: boolean, refusal?: Failure, channels?: string[],
- *   least?: number,
- * }} Ending
- *
- * `refusal` of a stream with these channels; `least` milliseconds the server wants to wait.
+ * Why a connection has ended: `code` is a WebSocket's, or what a stream said in its stead.
+ * @typedef {{code: number, reason: string, opened: boolean}} Ending
  */
 
-/** @typedef {{opened(): void, frame(frame: Frame): void, ended(ending: Ending): void}} Hooks */
+/**
+ * @typedef {{
+ *   opened(): void,
+ *   interrupted(reason: string): void,
+ *   frame(frame: Frame): void,
+ *   ended(ending: Ending): void,
+ * }} Hooks
+ */
 
 /**
  * @typedef {{
@@ -36,7 +36,10 @@
  */
 
 export const CLOSE = {
+  NOTHING_LEFT: 1000,
+  GOING_AWAY: 1001,
   LOST: 1006,
+  TRY_AGAIN_LATER: 1013,
   SESSION_ENDED: 4001,
   MEMBERSHIP_ENDED: 4003,
   TOO_SLOW: 4008,

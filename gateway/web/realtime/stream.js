@@ -1,156 +1,104 @@
-import { RealtimeError, isFinal, refusalOf } from "./errors.js";
 import { cursorOf } from "./cursors.js";
 import { CLOSE } from "./line.js";
-import { Parser } from "./parser.js";
 import { Timers } from "./pacing.js";
-import { Failure, failure } from "./tickets.js";
 
 /** @import {Timing} from "../realtime.js" */
-/** @import {Frame, Hooks, Line} from "./line.js" */
+/** @import {Hooks, Line} from "./line.js" */
 
-// It is read with fetch. An EventSource would tell only of events whose names it was given
-// before, and custom.* may be any; nor would it tell of a status, or of the heartbeat.
+/** Times in a row that the browser may fail to come back before it is left to it no more. */
+const RETURNS = 4;
+/** Milliseconds after which a browser tries, at most, as the server asks it to. */
+const RETRY = 3000;
 
 /**
- * Open streams over HTTP, which are one line: one that ends ends them all. After `ended`, or
- * `close()`, nothing more is told.
- * @param {{url: string, channels: string[]}[]} parts with their tickets
+ * Open an event stream. The browser comes back by itself where it breaks; that is told as
+ * `interrupted`, and then `opened` once more. After `ended`, or `close()`, nothing more is told.
+ * @param {string} url with its ticket, and `frames=ops`
  * @param {Hooks} hooks
  * @param {Timing} timing
  * @returns {Line}
  */
-export function openStream(parts, hooks, timing) {
-  const controller = new AbortController();
+export function openStream(url, hooks, timing) {
+  const source = new EventSource(url);
   const timers = new Timers();
-  let missing = parts.length;
   let heard = Date.now();
+  let isOpen = false;
+  let opened = false;
   let over = false;
+  let failures = 0;
+  let parting = "";
 
   /**
    * @param {number} code
    * @param {string} reason
-   * @param {{refusal?: Failure, channels?: string[], least?: number}} [more]
    */
-  function end(code, reason, more = {}) {
+  function end(code, reason) {
     if (over) return;
     quit();
-    hooks.ended({ code, reason, opened: missing === 0, ...more });
+    hooks.ended({ code, reason, opened });
   }
 
   function quit() {
     over = true;
     timers.end();
-    controller.abort();
+    source.onmessage = source.onerror = null;
+    source.close();
   }
 
-  /** @param {{url: string, channels: string[]}} part */
-  async function run({ url, channels }) {
-    const answer = await ask(url, controller.signal);
-    if (!answer.ok) {
-      const error = await refusalOf(answer);
-      end(CLOSE.LOST, error.message, { refusal: new Failure(error, isFinal(error)), channels });
-      return;
-    }
-    if (over || !answer.body) return;
-    let begun = false;
-    const parser = new Parser();
-    const decoder = new TextDecoder();
-    const reader = answer.body.getReader();
-    for (;;) {
-      const silent = () => end(CLOSE.LOST, "nothing was heard");
-      timers.set(url, timing.streamSilence, silent);
-      const { done, value } = await reader.read();
-      heard = Date.now();
-      if (done) break;
-      for (const told of parser.feed(decoder.decode(value, { stream: true }))) {
-        if (over) return;
-        const frame = frameOf(told, channels);
-        if (frame === null) continue;
-        if (frame.op === "close") {
-          end(Number(frame.code), String(frame.reason), { least: parser.retry ?? 0 });
-          return;
-        }
-        if (!begun) {
-          // A server that cannot serve just now answers with a stream too, which only closes.
-          begun = true;
-          missing -= 1;
-          if (missing === 0) {
-            timers.clear("answer");
-            hooks.opened();
-          }
-        }
-        hooks.frame(frame);
-      }
-    }
-    end(CLOSE.LOST, "the stream ended");
+  function listen() {
+    const left = heard + timing.streamSilence - Date.now();
+    if (left <= 0) end(CLOSE.LOST, "nothing was heard");
+    else timers.set("silence", left, listen);
   }
 
-  timers.set("answer", timing.answerWithin, () => end(CLOSE.LOST, "there was no answer"));
-  for (const part of parts) {
-    run(part).catch((cause) => {
-      const { message } = cause instanceof Error ? cause : new Error(String(cause));
-      end(CLOSE.LOST, message);
-    });
-  }
   function check() {
     if (Date.now() - heard > timing.streamSilence / 2) end(CLOSE.LOST, "nothing was heard");
   }
 
-  return { kind: "sse", send() {}, check, close: quit };
-}
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  function part(code, reason) {
+    // Its notifier goes, or cannot serve just now: then the browser's next try may find another.
+    if (code === CLOSE.GOING_AWAY || code === CLOSE.TRY_AGAIN_LATER) parting = reason;
+    else end(code, reason);
+  }
 
-/**
- * Which of these channels the server refuses, and why: a stream of several does not say.
- * @param {string[]} channels
- * @param {(channel: string) => Promise<string>} urlOf
- * @param {AbortSignal} signal
- * @returns {Promise<Map<string, RealtimeError>>}
- */
-export async function refusedOf(channels, urlOf, signal) {
-  /** @type {Map<string, RealtimeError>} */
-  const found = new Map();
-  for (const channel of channels) {
-    const url = await urlOf(channel);
-    const cut = new AbortController();
-    const stop = () => cut.abort();
-    signal.addEventListener("abort", stop, { once: true });
+  timers.set("answer", timing.answerWithin, () => end(CLOSE.LOST, "there was no answer"));
+  source.onmessage = ({ data, lastEventId }) => {
+    heard = Date.now();
+    let frame;
     try {
-      const answer = await ask(url, cut.signal);
-      if ([403, 404].includes(answer.status)) found.set(channel, await refusalOf(answer));
-    } catch (cause) {
-      throw failure("client.unreachable", "The server cannot be reached.", cause);
-    } finally {
-      signal.removeEventListener("abort", stop);
-      cut.abort();
+      frame = JSON.parse(data);
+    } catch {
+      return;
     }
-  }
-  return found;
-}
-
-/**
- * @param {string} url
- * @param {AbortSignal} signal
- */
-function ask(url, signal) {
-  const headers = { Accept: "text/event-stream" };
-  return fetch(url, { headers, signal, cache: "no-store", credentials: "omit" });
-}
-
-/**
- * @param {{type: string, data: string | null, id: string}} told
- * @param {string[]} channels
- * @returns {Frame | null}
- */
-function frameOf({ type, data, id }, channels) {
-  const cursor = id ? cursorOf(id) : undefined;
-  if (data === null) return cursor === undefined ? null : { op: "cursor", channels, cursor };
-  let told;
-  try {
-    told = JSON.parse(data);
-  } catch {
-    return null;
-  }
-  // Types of events have a dot in them, and what the server says of itself has none.
-  if (type.includes(".")) return { op: "event", channels, cursor, event: told };
-  return { ...told, op: type, cursor };
+    if (frame === null || typeof frame !== "object") return;
+    if (frame.op === "close") return part(Number(frame.code), String(frame.reason));
+    if (!isOpen) {
+      isOpen = opened = true;
+      failures = 0;
+      parting = "";
+      timers.clear("answer");
+      listen();
+      hooks.opened();
+      if (over) return;
+    }
+    // An EventSource tells the id of nothing but messages: a heartbeat is one for its sake, too.
+    if (frame.op === "heartbeat" && lastEventId) frame.cursor = cursorOf(lastEventId);
+    hooks.frame(frame);
+  };
+  source.onerror = () => {
+    const reason = parting || "the stream broke";
+    failures += 1;
+    // It is told no status. What is the matter is said when the next ticket is asked for.
+    const isRefused = source.readyState === EventSource.CLOSED;
+    if (isRefused || !opened || failures > RETURNS) return end(CLOSE.LOST, reason);
+    timers.clear("silence");
+    timers.set("answer", RETRY + timing.answerWithin, () => end(CLOSE.LOST, reason));
+    if (isOpen) hooks.interrupted(reason);
+    isOpen = false;
+  };
+  return { kind: "sse", send() {}, check, close: quit };
 }

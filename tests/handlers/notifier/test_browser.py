@@ -15,7 +15,7 @@ from aiohttp import web
 from notifier_stage import USER, Server, Stage
 from redis.exceptions import RedisError
 
-from handlers.notifier import sse
+from handlers.notifier import sse_peer
 from infra.tickets import SSE_PATH
 from tests.faults.line import Line
 
@@ -110,7 +110,7 @@ async def page() -> AsyncIterator[Page]:
 async def stage(
     flushed: Server, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(sse, "RETRY_MS", 200)
+    monkeypatch.setattr(sse_peer, "RETRY_MS", 200)
     stage = Stage(flushed)
     stage.origins = [page.url]
     await stage.add(heartbeat=0.5)
