@@ -74,6 +74,10 @@ class Reading:
         self.note([key])
         return True
 
+    def pushed(self) -> list[str]:
+        """What the reader has been shown that was pushed (``key_in``)."""
+        return [key for key in self._seen if key.rpartition(" ")[2].encode() not in self.unpushed]
+
     def note(self, keys: Iterable[str]) -> None:
         """Know that events were shown; see ``key_in``."""
         for key in keys:

@@ -117,6 +117,9 @@ class _CatchingUp:
         # From here on the hub's frames are kept, in its order, and go out after the older
         # ones: nothing lies between the hub's position now and the first frame kept.
         held: deque[Frame] = deque()
+        if self._reading is not None:
+            # Of what was lost, some may be pushed again, and the reader has seen it.
+            self._hub.know(self._reading.pushed())
         for subscription in self._subscriptions:
             self._hub.add(subscription, held)
         await self._replay(position, self._hub.position(self._shard))
