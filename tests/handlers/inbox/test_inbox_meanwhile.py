@@ -10,6 +10,7 @@ from contracts.corp.events import OrganizationDeleted
 from contracts.envelope import Envelope
 from contracts.inbox.commands import PlaceArrivals, UpdatePreferences
 from contracts.inbox.types import NotificationKind, PreferenceChange
+from contracts.types import now
 from tests.handlers.inbox.letterbox import ED, OLGA, ORG, Letterbox, custom, happened
 
 Kind = NotificationKind
@@ -20,7 +21,8 @@ def asset_failed(number: int) -> Envelope:
         asset_id=f"ast_{number}", name=f"{number}.png", code="asset.broken", detail="It is cut.",
         uploaded_by=ED,
     )  # fmt: skip
-    return happened(event, actor=ED)
+    at = now().replace(minute=5, second=0)  # within one span of ten minutes
+    return happened(event, actor=ED, time=at)
 
 
 async def choose(box: Letterbox, **what: Any) -> None:
