@@ -26,6 +26,8 @@ from bus.feed.push_cursor import Position, format_id, parse_id
 
 PASS = 1000
 """Entries copied by one pass."""
+PASS_BYTES = 8 * 1024 * 1024
+"""What a pass has Redis look at, about: of large events it copies fewer."""
 GRACE = timedelta(hours=1)
 """How long a document is kept after cursors that need it are refused."""
 
@@ -35,13 +37,21 @@ if reply.err then return {} end
 local info = {}
 for i = 1, #reply, 2 do info[reply[i]] = reply[i + 1] end
 local found = {info['entries-added'], info['length'], info['last-generated-id']}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])) do
-  local field = {to = '', id = '', copies = '1'}
-  local flat = entry[2]
-  for i = 1, #flat, 2 do
-    if field[flat[i]] then field[flat[i]] = flat[i + 1] end
+local from, left, size = ARGV[1], tonumber(ARGV[2]), 0
+while left > 0 and size < tonumber(ARGV[3]) do
+  local some = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(left, 16))
+  for _, entry in ipairs(some) do
+    local field = {to = '', id = '', copies = '1'}
+    local flat = entry[2]
+    for i = 1, #flat, 2 do
+      if field[flat[i]] then field[flat[i]] = flat[i + 1] end
+      size = size + #flat[i + 1]
+    end
+    found[#found + 1] = {entry[1], field.to, field.id, field.copies}
   end
-  found[#found + 1] = {entry[1], field.to, field.id, field.copies}
+  if #some == 0 then break end
+  from = '(' .. some[#some][1]
+  left = left - #some
 end
 return found
 """
@@ -153,7 +163,7 @@ class PushArchive:
     async def _look(self, shard: int, since: Position) -> _Look | None:
         """None when there is no stream at all."""
         reply: Any = await self._redis.eval(
-            _NEXT, 1, streams.push(shard), format_id(since), str(PASS + 1)
+            _NEXT, 1, streams.push(shard), format_id(since), str(PASS + 1), str(PASS_BYTES)
         )
         if not reply:
             return None

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING
 
 from bus.documents import EVENTS, PUSH_ARCHIVE, PUSHES, Database
 from bus.feed.archive import earlier, key_of, lane_of, oldest, position_of
 from bus.feed.push_cursor import Position, parse_id
-from bus.feed.pushed import Page, Reading, Row, Told, entry_of, key_in
+from bus.feed.pushed import TOGETHER, Page, Reading, Row, Told, entry_of, key_in
 from bus.logged import logged_event
 from bus.streams import address_of
 from contracts.envelope import Envelope
 
-CHUNK = 200
-"""Entries on a page, and events asked for at once."""
 DOCUMENTS = 256
 """Documents read at once, at most; few where they are large."""
 
@@ -75,19 +73,30 @@ class Archived:
                     for row in _merged(together)
                     if position < row[0] <= until and reading.wants(row[1])
                 ]
-                for at in range(0, len(rows), CHUNK):
-                    chunk = rows[at : at + CHUNK]
-                    fresh = [row for row in chunk if reading.first(row[2], row[1][0])]
-                    position = chunk[-1][0]
-                    yield Page(await self.told(fresh), position, "archive")
+                async for page in self.pages(reading, rows, "archive"):
+                    position = page.position
+                    yield page
                 position = max(position, min(position_of(last), until))
             if whole:
                 position = until
             yield Page([], position, "archive")
-            few = sum(len(each.get("entries", ())) for each in documents) < CHUNK
+            few = sum(len(each.get("entries", ())) for each in documents) < TOGETHER
             size = min(DOCUMENTS, size * 2) if few else max(4, size // 2)
 
-    async def told(self, rows: Sequence[Row]) -> list[Told]:
+    async def pages(
+        self, reading: Reading, rows: Sequence[Row], source: Literal["archive", "log"]
+    ) -> AsyncGenerator[Page, None]:
+        """Pages of what of these is new to the reader, each of bounded size."""
+        at = 0
+        while at < len(rows):
+            some = rows[at : at + reading.portion.count]
+            at += len(some)
+            fresh = [row for row in some if reading.first(row[2], row[1][0])]
+            told = await self._told(fresh)
+            reading.portion.measure(told)
+            yield Page(told, some[-1][0], source)
+
+    async def _told(self, rows: Sequence[Row]) -> list[Told]:
         """The entries as they were in the stream; of an event that is not in the log, none."""
         found = self.events.find({"_id": {"$in": [row[2] for row in rows]}})
         events: dict[str, Envelope] = {

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from bus import streams
 from bus.documents import FEED_ORDER
 from bus.feed.archive import after, earlier
-from bus.feed.archived import CHUNK, Archived
+from bus.feed.archived import Archived
 from bus.feed.push_cursor import Position, parse_id
 from bus.feed.pushed import Page, Reading, Route, Row, key_in, scope_of
 from bus.logged import logged_event
@@ -66,9 +66,9 @@ class Lost:
         seen = (since, "")
         while documents := await self._batch(reading, seen, int(end[0] * 1000 + SKEW * 1e6)):
             seen = (documents[-1]["logged"], documents[-1]["_id"])
-            for rows in await self._rows(reading, documents, known, position, end):
-                fresh = [row for row in rows if reading.first(row[2], row[1][0])]
-                yield Page(await self._archived.told(fresh), rows[-1][0], "log")
+            rows = await self._rows(reading, documents, known, position, end)
+            async for page in self._archived.pages(reading, rows, "log"):
+                yield page
         reading.filled = (end, self._told(reading, position))
 
     def _told(self, reading: Reading, position: Position) -> _Place | None:
@@ -112,7 +112,7 @@ class Lost:
         known: set[str],
         position: Position,
         end: Position,
-    ) -> list[list[Row]]:
+    ) -> list[Row]:
         found: dict[str, tuple[_Place, list[str], str, int]] = {}
         for document in documents:
             id = document["_id"]
@@ -144,8 +144,7 @@ class Lost:
             elif place[0] < marked and (told is None or place > told):
                 logged.append((_made_up(base, place), addresses, id, copies))
                 reading.unpushed[id.encode()] = None
-        rows = [*sorted(logged), *sorted(pushed)]
-        return [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
+        return [*sorted(logged), *sorted(pushed)]
 
 
 def _made_up(milliseconds: int, place: _Place) -> Position:

@@ -47,8 +47,9 @@ async def read_pushed(
         raise CursorExpired()
     reading = Reading(shard, {streams.address_of(org, "org")})
     page = _Page(reading, positions[shard], limit, wanted)
+    again = log is not None and await log.remember(reading, positions[shard])
     try:
-        await _fill(page, redis, log)
+        await _fill(page, redis, log, again)
     except Expired as error:
         if page.place == positions[shard]:
             raise CursorExpired() from error
@@ -90,18 +91,16 @@ class _Page:
         return self._wanted.takes(fields[b"type"].decode(), subject)
 
 
-async def _fill(page: _Page, redis: Redis, log: PushLog | None) -> None:
-    """Raises Expired, perhaps behind the first events."""
+async def _fill(page: _Page, redis: Redis, log: PushLog | None, again: bool) -> None:
+    """``again``: some may have been pushed again. Raises Expired, perhaps behind the first events."""
     shard = page.reading.shard
     read = 0
-    fallen_back = False
     while read < ROUNDS:
         entries = await _behind(redis, shard, page.place)
         if entries is not None:
             read += 1
             for entry in entries:
-                again = fallen_back and not page.reading.takes(entry[1])
-                if again:
+                if again and not page.reading.takes(entry[1]):
                     page.place = entry[0]
                 elif not page.take(entry):
                     return
@@ -113,7 +112,7 @@ async def _fill(page: _Page, redis: Redis, log: PushLog | None) -> None:
             raise Expired
         if page.place == end:
             return
-        fallen_back = True
+        again = True
         before = page.place
         async for part in log.walk(page.reading, page.place, end):
             read += 1

@@ -15,6 +15,12 @@ from contracts.visibility import is_private, public_json
 REMEMBERED = 50_000
 """Events that one reader is known to have been shown."""
 
+TOGETHER = 200
+"""Entries that are read at once, at most."""
+TOGETHER_BYTES = 2 * 1024 * 1024
+"""Of large events, so many fewer are read at once."""
+_AT_FIRST = 16
+
 Fields = dict[bytes, bytes]
 Told = tuple[Position, Fields]
 """An entry as the stream has it."""
@@ -40,6 +46,22 @@ class Page:
     source: Literal["archive", "log", "stream"]
 
 
+class Portion:
+    """How many entries to read at once, judging by those read last: events may have 1 MiB."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = _AT_FIRST
+
+    def measure(self, entries: Sequence[Told]) -> None:
+        """Judge by these."""
+        size = sum(len(fields.get(b"event", b"")) for _, fields in entries)
+        if entries:
+            fit = TOGETHER_BYTES * len(entries) // max(1, size)
+            self.count = max(1, min(TOGETHER, fit))
+
+
 @dataclass(slots=True)
 class Reading:
     """What one reader wants of one push stream, and what it has been shown of it."""
@@ -50,6 +72,7 @@ class Reading:
     """Ids of events that came from the log alone: they may be pushed yet."""
     filled: tuple[Position, tuple[int, int] | None] | None = None
     """Where the last hole that was filled ended, and behind which place of the log it began."""
+    portion: Portion = field(default_factory=Portion)
     _seen: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -73,6 +96,10 @@ class Reading:
             return False
         self.note([key])
         return True
+
+    def pushed(self) -> list[str]:
+        """What the reader has been shown that was pushed (``key_in``)."""
+        return [key for key in self._seen if key.rpartition(" ")[2].encode() not in self.unpushed]
 
     def note(self, keys: Iterable[str]) -> None:
         """Know that events were shown; see ``key_in``."""

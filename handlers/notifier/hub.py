@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from bus import streams
 from bus.feed.push_cursor import Position, encode
+from bus.feed.pushed import key_in, scope_of
 from bus.streams import address_of
 from handlers.notifier.frames import Burst, Entry, Frame, Hint
 from handlers.notifier.metrics import (
@@ -52,7 +53,7 @@ class Hub:
         self.on_ended: list[Callable[[Subscription], None]] = []
         self.reader = PushReader(redis, shards, hand_on=self._deliver, on_gap=self._gap)
         self._index: dict[str, dict[Subscription, None]] = {}
-        self._shown: dict[bytes, None] = {}
+        self._shown: dict[str, None] = {}
 
     def position(self, shard: int) -> Position:
         """The last entry of a push stream that was delivered to those who listen."""
@@ -126,13 +127,18 @@ class Hub:
         """Note that an entry is shown to somebody. False when its event was shown before."""
         if not entry.id or not entry.to:
             return True
-        key = b"%b %b" % (entry.id, entry.to[0].encode())
+        key = key_in(scope_of(entry.to[0]), entry.id.decode())
         if key in self._shown:
             return False
-        self._shown[key] = None
-        if len(self._shown) > REMEMBERED:
-            del self._shown[next(iter(self._shown))]
+        self.know([key])
         return True
+
+    def know(self, keys: Iterable[str]) -> None:
+        """Show events no more: all who listen had them, wherever they did (``key_in``)."""
+        for key in keys:
+            self._shown[key] = None
+        while len(self._shown) > REMEMBERED:
+            del self._shown[next(iter(self._shown))]
 
     def _deliver(self, entries: Sequence[Entry]) -> int:
         run: list[Frame] = []

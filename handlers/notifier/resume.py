@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from bus import streams
 from bus.feed.push_cursor import Position, format_id, parse_id
 from bus.feed.push_log import PushLog
-from bus.feed.pushed import Expired, Reading, Told
+from bus.feed.pushed import Expired, Portion, Reading, Told
 from handlers.notifier.frames import Entry, Frame
 from handlers.notifier.hub import Hub
 from handlers.notifier.metrics import RESUMES
@@ -101,6 +101,7 @@ class _CatchingUp:
         self._shard = subscriptions[0].shard
         self._wanted = {each.address: each for each in subscriptions}
         self._reading: Reading | None = None
+        self._portion = Portion()
         self._source = "stream"
 
     async def run(self, since: Position) -> str:
@@ -117,6 +118,9 @@ class _CatchingUp:
         # From here on the hub's frames are kept, in its order, and go out after the older
         # ones: nothing lies between the hub's position now and the first frame kept.
         held: deque[Frame] = deque()
+        if self._reading is not None:
+            # Of what was lost, some may be pushed again, and the reader has seen it.
+            self._hub.know(self._reading.pushed())
         for subscription in self._subscriptions:
             self._hub.add(subscription, held)
         await self._replay(position, self._hub.position(self._shard))
@@ -138,7 +142,8 @@ class _CatchingUp:
         """Deliver what lies between two positions; how many entries were read, and the last."""
         count = 0
         while position < until:
-            page = await read_stream(self._redis, self._shard, position, until)
+            portion = self._portion
+            page = await read_stream(self._redis, self._shard, position, until, portion.count)
             if page is None:
                 some, reached = await self._from_log(position, until)
                 count += some
@@ -149,6 +154,7 @@ class _CatchingUp:
             fresh = (each for each in page if self._reading is None or self._reading.takes(each[1]))
             await self._deliver(fresh, pushed=True)
             position = page[-1][0] if page else until
+            portion.measure(page)
             count += len(page)
         return count, position
 
@@ -185,14 +191,14 @@ class _CatchingUp:
 
 
 async def read_stream(
-    redis: Redis, shard: int, after: Position, until: Position
+    redis: Redis, shard: int, after: Position, until: Position, count: int = 1
 ) -> list[Told] | None:
-    """Entries behind ``after`` up to ``until``; None when ``after`` is not held any more.
+    """So many entries behind ``after`` up to ``until``; None when ``after`` is not held any more.
 
     Since streams are trimmed at the front only, nothing is missing among them.
     """
     found = await redis.xrange(
-        streams.push(shard), format_id(after), format_id(until), count=PAGE + 1
+        streams.push(shard), format_id(after), format_id(until), count=count + 1
     )
     entries = [(parse_id(id), fields) for id, fields in cast(Raw, found)]
     if not entries or entries[0][0] != after:

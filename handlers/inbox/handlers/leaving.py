@@ -59,6 +59,8 @@ async def empty_organization(command: EmptyOrganization, uow: UnitOfWork) -> Non
         ]
     )
     users: list[str] = [each["_id"] async for each in found]
+    waiting = Arrival.find({"placed": False, "organization_id": command.organization, **behind})
+    users = sorted({*users, *await waiting.distinct("user_id")})[:INBOXES]
     for user in users:
         uow.send(
             LeaveOrganization(user=user, organization=command.organization, before=command.before)

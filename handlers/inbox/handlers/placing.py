@@ -35,6 +35,8 @@ class _Line:
     notification: Notification
     new: bool
     was_unread: bool
+    appears: bool
+    """Its owner has not been shown it before."""
     heard: bool = False
     """Something came that is no replay's."""
     instant: bool = False
@@ -77,7 +79,7 @@ class Placing:
     ) -> list[_Line]:
         ids = list({each.notification_id for each in arrivals})
         found = await Notification.find({"_id": {"$in": ids}}).to_list()
-        lines = {each.id: _Line(each, False, is_unread(each)) for each in found}
+        lines = {each.id: _Line(each, False, is_unread(each), not each.shown) for each in found}
         marks = {each.id: each for each in await Mark.find({"_id": {"$in": ids}}).to_list()}
         for arrival in arrivals:
             arrival.placed = True
@@ -101,13 +103,14 @@ class Placing:
         muted = arrival.organization_id in preferences.muted
         mail = "off" if muted or arrival.quiet else wanted.mail
         line = lines.get(arrival.notification_id)
+        if not wanted.in_app and mail == "off":
+            return
         if line is None:
-            if not wanted.in_app and mail == "off":
-                return
-            line = _Line(_made(arrival, shown=wanted.in_app), True, False)
+            line = _Line(_made(arrival, shown=wanted.in_app), True, False, True)
             lines[arrival.notification_id] = line
         else:
             _merge(line.notification, arrival.part)
+            line.notification.shown = line.notification.shown or wanted.in_app
         notification = line.notification
         notification.read_at = arrival.part.at if muted else None
         if mark is not None and mark.read_at and notification.size <= mark.read_count:
@@ -230,7 +233,7 @@ def _tell(
     for line in sorted(shown, key=lambda line: line.notification.latest_at):
         each = line.notification
         title, text = words_of(each.kind, each.parts[0].parameters, each.size)
-        kind = NotificationCreated if line.new else NotificationChanged
+        kind = NotificationCreated if line.appears else NotificationChanged
         uow.emit(
             kind(
                 user_id=inbox.id,

@@ -68,6 +68,24 @@ async def test_a_cursor_of_after_a_flush_is_not_told_again_what_came_before(
         assert number(await client.receive()) == 4
 
 
+async def test_who_is_live_after_a_flush_is_not_pushed_again_what_came_before_it(
+    archived: Stage,
+) -> None:
+    made = [await archived.custom(each) for each in range(4)]
+    await caught_up(archived)
+    await flush(archived)
+    await caught_up(archived)
+    cursor = await begin(archived)
+    async with archived.ws() as client:
+        assert (await client.subscribe(since=cursor))["recovered"] is True
+        await archived.custom(4)
+        assert number(await client.receive()) == 4
+        for again in made:
+            await archived.observers[0]([again])
+        await archived.custom(5)
+        assert number(await client.receive()) == 5
+
+
 async def test_what_a_flush_took_before_it_was_copied_is_told_once(make_archived: Make) -> None:
     stage = await make_archived(archive_every=30)
     cursor = await begin(stage)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from archive_stage import WEEK, age, aged, begin, caught_up, number, trim
-from notifier_stage import ORG, Stage, envelope, envelope_of
+from notifier_stage import ORG, Stage, envelope, envelope_of, until
 
+from bus import streams
 from bus.feed.cursor import CursorExpired
 from bus.feed.log import Wanted
 from bus.feed.push import read_pushed
@@ -98,6 +99,20 @@ async def test_a_socket_goes_on_where_a_page_ended_in_what_was_lost(make_archive
         assert (await client.subscribe(since=cursor))["recovered"] is True
         await stage.custom(5)
         assert [number(await client.receive()) for _ in range(4)] == [2, 3, 4, 5]
+
+
+async def test_pages_behind_a_flush_do_not_repeat_what_came_before_it(archived: Stage) -> None:
+    cursor = await begin(archived)
+    made = [await archived.custom(each) for each in range(4)]
+    await caught_up(archived)
+    await archived.redis.flushall()
+    await until(lambda: archived.redis.exists(streams.push(0)), "the push stream is begun anew")
+    await caught_up(archived)
+    for each in (0, 2):
+        await archived.observers[0](made[each : each + 2])
+        await archived.custom(4 + each // 2)
+    for limit in (1, 3, 50):
+        assert await pages(archived, cursor, limit) == list(range(6))
 
 
 async def test_a_week_later_filters_choose_from_the_archive(archived: Stage) -> None:

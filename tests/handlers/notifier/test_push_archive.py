@@ -10,6 +10,11 @@ from archive_stage import WEEK, age, aged, begin, caught_up, number, numbers, tr
 from notifier_stage import ORG, USER, Stage, envelope, envelope_of
 
 from bus import streams
+from bus.feed.archive import PushArchive
+from bus.feed.push_cursor import parse_id
+from bus.feed.push_log import PushLog
+from bus.feed.pushed import Reading, route_to_organization
+from bus.streams import address_of
 from contracts.auth.events import UserUpdated
 
 
@@ -263,3 +268,31 @@ async def test_a_cursor_that_names_no_entry_goes_on_behind_its_place(archived: S
         between = cursors[1] + "9"
         assert (await client.subscribe(since=between))["recovered"] is True
         assert (await numbers(client, 3))[-1] == 3
+
+
+async def test_of_large_events_few_are_read_at_once(
+    make_archived: Callable[..., Awaitable[Stage]],
+) -> None:
+    stage = await make_archived(archive_every=30)
+    assert stage.database is not None
+    first = await stage.redis.xinfo_stream(stage.stream())
+    begin = parse_id(first["last-generated-id"])
+    for each in range(48):
+        await stage.custom(each, size=256 * 1024)
+    end = parse_id((await stage.redis.xinfo_stream(stage.stream()))["last-generated-id"])
+    archive = PushArchive(stage.database, stage.redis, shards=1, days=30)
+    passes = []
+    while passes[-1:] != [0]:
+        passes.append((await archive.advance(0)).copied)
+    assert sum(passes) >= 48
+    assert max(passes) < 48
+    reading = Reading(0, {address_of(ORG, "org")})
+    log = PushLog(
+        stage.database, stage.redis, shards=1, days=30, route=route_to_organization(shards=1)
+    )
+    sizes = [
+        [len(fields[b"event"]) for _, fields in page.entries]
+        async for page in log.walk(reading, begin, end)
+    ]
+    assert sum(map(len, sizes)) == 48
+    assert max(map(sum, sizes[1:])) < 3 * 1024 * 1024
