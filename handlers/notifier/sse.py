@@ -150,19 +150,27 @@ class SsePeer(Peer):
         if since is None:
             for subscription in self.subscriptions.values():
                 self.hub.add(subscription)
+            self._watch(watched)
         else:
-            self.start(self._resume(list(by_shard.values()), since))
-        for channel in self.subscriptions.keys() & set(watched):
-            self._realtime.presence.watches.watch(self.subscriptions[channel])
+            self.start(self._resume(list(by_shard.values()), since, watched))
         await self._beat()
 
+    def _watch(self, channels: list[str]) -> None:
+        """For channels that are served: what never was has no end that would end its watch."""
+        for channel in self.subscriptions.keys() & set(channels):
+            self._realtime.presence.watches.watch(self.subscriptions[channel])
+
     async def _resume(
-        self, groups: list[list[Subscription]], since: Mapping[int, Position]
+        self,
+        groups: list[list[Subscription]],
+        since: Mapping[int, Position],
+        watched: list[str],
     ) -> None:
         try:
             for group in groups:
                 position = since.get(group[0].shard)
                 await self._realtime.history.resume(self, group, position, lambda recovered: None)
+            self._watch(watched)
         except Exception as error:
             log.warning("resume_failed", reason=str(error)[:200])
             self.close(Close.TRY_AGAIN_LATER, "realtime is not available")
