@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 
+import pytest
 from notifier_stage import Stage, until
 from raw_ws import TEXT, frame, raw_ws
 
+from bus.feed.push_cursor import Position
+from handlers.notifier.hub import Hub
 from handlers.notifier.presence.copies import Copy
 
 
@@ -46,3 +50,22 @@ async def test_an_event_stream_that_ends_while_it_catches_up_leaves_no_watch_of_
         await client.send(op="presence", channel="org")
         assert (await client.receive())["op"] == "presence"
     await until(lambda: copies() == before, "nobody watches")
+
+
+async def test_a_cursor_of_what_has_not_been_yet_is_not_looked_for_without_end(
+    archived: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    position = Hub.position
+
+    def counted(hub: Hub, shard: int) -> Position:
+        nonlocal asked
+        asked += 1
+        return position(hub, shard)
+
+    await archived.custom(1)
+    async with archived.ws() as client:
+        since = f"g1.0-{int((time.time() + 4) * 1000)}-0"
+        monkeypatch.setattr(Hub, "position", counted)
+        assert not (await client.subscribe(since=since))["recovered"]
+    assert asked < 50
