@@ -28,6 +28,15 @@ def channel_of(frame: dict[str, Any]) -> str:
     return channel
 
 
+def named(frame: dict[str, Any]) -> str | None:
+    """The channel to name in an answer; None for what cannot be one.
+
+    Whatever else a client says is not sent back: for one that reads nothing, it would wait here.
+    """
+    channel = frame.get("channel")
+    return channel if isinstance(channel, str) and is_channel(channel) else None
+
+
 def since_of(frame: dict[str, Any]) -> str | None:
     """The cursor a frame carries, if any. Raises FrameInvalid."""
     since = frame.get("since")

@@ -16,7 +16,7 @@ from contracts.realtime.errors import (
     RealtimeUnavailable,
     TooManySubscriptions,
 )
-from handlers.notifier.client_frames import channel_of, parse, since_of
+from handlers.notifier.client_frames import channel_of, named, parse, since_of
 from handlers.notifier.frames import op
 from handlers.notifier.peer import Peer, Subscription
 from handlers.notifier.presence.asking import check_presence, wants_watch
@@ -39,7 +39,7 @@ class Conversation:
         channel: str | None = None
         try:
             frame = parse(text)
-            channel = frame.get("channel") if isinstance(frame.get("channel"), str) else None
+            channel = named(frame)
             self._act(frame)
         except DomainError as error:
             self.complain(error, channel)

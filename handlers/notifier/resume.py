@@ -25,6 +25,10 @@ ROUNDS = 20
 """How often the present is chased before live frames are held back regardless."""
 REACH_LIMIT = 3.0
 """Seconds a hub may be behind the notifier that gave out the cursor."""
+REACH_LOOK = 0.01
+"""Seconds to the first look whether it has got there. Each next one waits twice as long, up to
+``REACH_LOOK_MAX``: whoever makes cursors up can have a look for each of their channels."""
+REACH_LOOK_MAX = 0.2
 AHEAD_LIMIT = 5.0
 """Seconds by which Redis' clock may be ahead of ours."""
 
@@ -76,10 +80,12 @@ class History:
             if self._log is None or ahead or not await self._log.covers(shard, position):
                 raise Expired
         deadline = time.monotonic() + REACH_LIMIT
+        wait = REACH_LOOK
         while self._hub.position(shard) < position:
             if time.monotonic() > deadline:
                 raise Expired
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, REACH_LOOK_MAX)
 
 
 class _CatchingUp:

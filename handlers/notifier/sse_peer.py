@@ -171,18 +171,26 @@ class SsePeer(Peer):
             else:
                 resumed.append((group, since.get(shard)))
         if resumed:
-            self.start(self._resume(resumed))
-        for channel in self.subscriptions.keys() & set(watched):
-            self._realtime.presence.watches.watch(self.subscriptions[channel])
+            self.start(self._resume(resumed, watched))
+        else:
+            self._watch(watched)
         await self._beat()
 
+    def _watch(self, channels: list[str]) -> None:
+        """For channels that are served: what never was has no end that would end its watch."""
+        for channel in self.subscriptions.keys() & set(channels):
+            self._realtime.presence.watches.watch(self.subscriptions[channel])
+
     async def _resume(
-        self, groups: Sequence[tuple[Sequence[Subscription], Position | None]]
+        self,
+        groups: Sequence[tuple[Sequence[Subscription], Position | None]],
+        watched: list[str],
     ) -> None:
         try:
             for group, since in groups:
                 announce = partial(self.served, group, since)
                 await self._realtime.history.resume(self, group, since, announce)
+            self._watch(watched)
         except Exception as error:
             log.warning("resume_failed", reason=str(error)[:200])
             self.close(Close.TRY_AGAIN_LATER, "realtime is not available")
