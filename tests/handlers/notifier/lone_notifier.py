@@ -33,15 +33,15 @@ async def serve(url: str, port: int) -> None:
     context = Context(
         Settings(
             redis={"url": url},
-            notifier={"port": port},
+            notifier={"port": port, "archive_days": 0},
             secrets={"keys": [base64.b64encode(bytes(32)).decode()]},
         ),
         redis,
         cast(Any, None),
         Publisher(redis),
         cast(Any, None),
-        anybody,
-        nothing_else,
+        authorise=anybody,
+        rights=nothing_else,
     )
     async with wire(context):
         await asyncio.Event().wait()
