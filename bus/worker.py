@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
-from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -23,9 +23,10 @@ from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND, READ
 from bus.observing import Observer, observe_together
 from bus.pipeline import Pipeline
-from bus.reading import be_patient
+from bus.reading import as_read, be_patient, pass_through
 from bus.tasks import end
 from bus.trim import forget_consumers, trim
+from bus.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -34,17 +35,6 @@ READ_FOR = 1.0
 RECLAIM_EVERY = 0.5
 TRIM_EVERY = 30.0
 WATCH_EVERY = 1.0
-
-
-async def _as_read(message: Any) -> Any:
-    """FastStream's parser decodes each entry's JSON; ours reads the raw entries instead."""
-    return RedisBatchStreamMessage(
-        raw_message=message, body=b"", headers={}, consumer=FAKE_CONSUMER, group=None
-    )
-
-
-async def _pass_through(message: Any) -> Any:
-    return message.raw_message
 
 
 Step = Callable[["Lane"], Coroutine[Any, Any, None]]
@@ -65,6 +55,8 @@ class Lane:
     unstarted: dict[str, Entry] = field(default_factory=dict)
     """Entries in hand that no handler has begun, or not come to the end of."""
     gauge: Gauge = field(init=False)
+    turns: Turns | None = None
+    """Of what is observed, in the order of the stream."""
 
     def __post_init__(self) -> None:
         self.free = asyncio.Semaphore(self.slots)
@@ -102,6 +94,9 @@ class Worker:
                 self.consumer,
                 lane.policy.claim_after,
             )
+            if lane.handling.together is not None:
+                show = partial(self._together, lane, lane.handling.together)
+                lane.turns = Turns(lane.delivery, show, lambda: self._stopping)
             lane.subscriber = self._subscribe(lane)
 
     def _subscribe(self, lane: Lane) -> Any:
@@ -116,8 +111,8 @@ class Worker:
                 last_id=">",
             ),
             ack_policy=AckPolicy.MANUAL,
-            parser=_as_read,
-            decoder=_pass_through,
+            parser=as_read,
+            decoder=pass_through,
             no_reply=True,
             title=f"{lane.handling.group} reads {lane.stream}",
         )
@@ -130,10 +125,10 @@ class Worker:
                 for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
             ]
             read.observe(len(entries))
-            if lane.handling.together is None:
+            if lane.turns is None:
                 await self._dispatch(lane, entries)
             else:
-                await self._observe(lane, lane.handling.together, entries)
+                await self._observe(lane, lane.turns.read(entries))
 
         subscriber(receive)
         be_patient(subscriber)
@@ -214,11 +209,18 @@ class Worker:
         task.add_done_callback(lane.tasks.discard)
         return task
 
-    async def _observe(self, lane: Lane, observer: Observer, entries: Sequence[Entry]) -> None:
-        taken = [entry for entry in entries if lane.delivery.take(entry.id)]
-        if self._stopping:
-            lane.unstarted.update((entry.id, entry) for entry in taken)
-            return
+    async def _observe(self, lane: Lane, alone: Awaitable[list[Entry]]) -> None:
+        """Observe in turn, and handle what is left each by itself."""
+        left = await alone
+        lane.unstarted.update((entry.id, entry) for entry in left)
+        await self._begin(lane, left)
+
+    async def _together(
+        self, lane: Lane, observer: Observer, taken: Sequence[Entry]
+    ) -> list[Entry]:
+        """Those of the entries that are to be handled each by itself, or handed back."""
+        if self._stopping or not taken:
+            return list(taken)
         alone: list[Entry] = []
 
         async def work() -> None:
@@ -236,8 +238,7 @@ class Worker:
                 lane.gauge.dec(len(taken))
 
         await asyncio.wait([self._run(lane, work())])
-        lane.unstarted.update((entry.id, entry) for entry in alone)
-        await self._begin(lane, alone)
+        return alone
 
     async def _work(self, lane: Lane, entry: Entry) -> None:
         lane.gauge.inc()
@@ -273,7 +274,10 @@ class Worker:
     async def _reclaim(self, lane: Lane) -> None:
         # One even where every slot is taken, or a backlog would keep retries waiting for ever.
         room = max(1, lane.slots - len(lane.tasks))
-        await self._dispatch(lane, await lane.delivery.reclaim(room))
+        if lane.turns is None:
+            await self._dispatch(lane, await lane.delivery.reclaim(room))
+        else:
+            await self._observe(lane, lane.turns.reclaimed(room))
 
     async def _trim(self, lane: Lane) -> None:
         await trim(self._redis, lane.stream)

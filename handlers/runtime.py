@@ -45,6 +45,9 @@ log = structlog.get_logger(__name__)
 ROLES = (*DOMAINS, "notifier", "relay")
 
 INSPECT_EVERY = 5.0
+OBSERVED_CLAIM = 4.0
+"""Seconds without a sign of life after which others observe what a consumer had in hand. Signs
+come every ``GRID8_WORKER__HEARTBEAT`` seconds; observing twice does no harm."""
 
 
 def documents_of(domain: str) -> list[type[Aggregate]]:
@@ -71,6 +74,8 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
         claim_after=settings.claim_after,
         timeout=settings.command_timeout,
     )
+    # What is observed waits for what somebody dead has in hand, to stay in order.
+    observed = replace(policy, claim_after=min(policy.claim_after, OBSERVED_CLAIM))
     unhurried = Policy(policy.max_deliveries, policy.backoff_base, policy.claim_after, None)
 
     def handling(observed: bool = False, kind: type[Handling] = Handling) -> Handling:
@@ -96,7 +101,12 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
         ]
     sources = sorted({event.domain() for event in domain.reactions} | set(domain.observes))
     lanes += [
-        Lane(streams.events(source), handling(source in domain.observes), policy, settings.slots)
+        Lane(
+            streams.events(source),
+            handling(source in domain.observes),
+            observed if source in domain.observes else policy,
+            settings.slots,
+        )
         for source in sources
     ]
     if sources or domain.rebuilds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bus import streams
 from bus.broker import FIELD, ensure_group, make_broker
-from bus.delivery import Delivery
+from bus.delivery import Delivery, Entry
 from bus.handling import Observer, Policy
 from bus.worker import Lane, Worker
 from contracts.envelope import Envelope
@@ -180,3 +181,74 @@ async def test_what_could_not_be_acknowledged_can_be_claimed_again(bus: Bus) -> 
         await delivery.settle()
     assert delivery.in_hand == {}
     assert [each["event"] for each in logs] == ["not_acknowledged"]
+
+
+async def test_what_a_dead_consumer_had_in_hand_is_shown_before_what_came_after_it(
+    bus: Bus, watch: Watching
+) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        shown.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 9)
+    for dead in ("first", "second"):
+        await bus.redis.xreadgroup(DOMAIN, dead, {EVENTS: ">"}, count=2)
+    worker = await watch(observe)
+    await until(lambda: _true(len(shown) == 9), "all are shown")
+    assert shown == types
+    assert worker.ready
+    await nothing_pending(bus)
+
+
+async def test_two_consumers_show_in_the_order_of_the_stream(bus: Bus, watch: Watching) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.sleep(random.uniform(0, 0.01))
+        shown.extend(each.type for each in envelopes)
+
+    await watch(observe)
+    await watch(observe)
+    types = [type for _ in range(20) for type in await publish(bus, 20)]
+    await until(lambda: _true(len(shown) == len(types)), "all are shown")
+    assert shown == types
+
+
+async def test_what_is_handed_back_is_shown_before_what_came_after_it(
+    bus: Bus, watch: Watching
+) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        shown.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 6)
+    [[_, read]] = await bus.redis.xreadgroup(DOMAIN, "leaving", {EVENTS: ">"}, count=2)
+    leaving = Delivery(bus.redis, bus.pipeline, EVENTS, DOMAIN, "leaving", POLICY.claim_after)
+    await leaving.hand_back([Entry(id.decode(), {}, attempt=1) for id, _ in read])
+    await watch(observe)
+    await until(lambda: _true(len(shown) == 6), "all are shown")
+    assert shown == types
+
+
+async def test_what_cannot_be_observed_does_not_hold_up_what_comes_after_it(
+    bus: Bus, watch: Watching
+) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        if any(each.type == "custom.number.n1" for each in envelopes):
+            raise RuntimeError("not this one")
+        shown.extend(each.type for each in envelopes)
+
+    await publish(bus, 3)
+    with capture_logs():
+        await watch(observe)
+        await until(lambda: _true(len(shown) == 2), "the others are shown")
+        later = await publish(bus, 1)
+        await until(lambda: _true(shown[-1:] == later), "what comes later is shown")
+
+
+async def _true(value: bool) -> bool:
+    return value

@@ -161,6 +161,8 @@ class Truth:
         """Events by address, from the log."""
         self.streams: Counter[str] = Counter()
         """In how many push streams an event is."""
+        self.numbers: list[int] = []
+        """Of the counted events, as they were pushed; they were published one after the other."""
 
     @classmethod
     async def of(cls, stores: Stores) -> Truth:
@@ -176,6 +178,8 @@ class Truth:
                 if b"id" in fields:
                     to = set(fields[b"to"].decode().split())
                     truth.pushed[shard].append((parse_id(id), fields[b"id"].decode(), to))
+                    if fields[b"type"] == b"custom.chaos.counted":
+                        truth.numbers.append(json.loads(fields[b"event"])["data"]["n"])
         return truth
 
     def whole(self) -> bool:
@@ -296,6 +300,9 @@ async def check(
         return truth.whole() or {each: len(ids) for each, ids in truth.wanted.items()}
 
     await until(pushed, "everything that was logged is in the push streams, once")
+    steps = zip(truth.numbers, truth.numbers[1:], strict=False)
+    turned = [(before, after) for before, after in steps if after < before]
+    assert not turned, f"pushed in another order than published, killed at {notifiers.kills}"
     due = {each: len(set().union(*expected(run, truth, each).values())) for each in run.listeners}
 
     async def shown() -> Any:
