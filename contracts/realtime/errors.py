@@ -10,7 +10,7 @@ class TicketInvalid(DomainError):
 
     code = "realtime.ticket_invalid"
     kind = ErrorKind.UNAUTHENTICATED
-    title = "The ticket is missing, expired or used; ask for another"
+    title = "The ticket is missing, expired or used; POST …/realtime/tickets gives another"
 
 
 class OriginForbidden(DomainError):
@@ -66,7 +66,7 @@ class CursorInvalid(DomainError):
 
     code = "realtime.cursor_invalid"
     kind = ErrorKind.MALFORMED
-    title = "This is no cursor"
+    title = "This is no realtime cursor; take one from a frame or the id of a stream, or none"
 
 
 class FrameInvalid(DomainError):
@@ -82,7 +82,7 @@ class OpUnknown(DomainError):
 
     code = "realtime.op_unknown"
     kind = ErrorKind.MALFORMED
-    title = "There is no such op"
+    title = "There is no such op; ops are subscribe, unsubscribe, presence and ping"
 
 
 class AlreadySubscribed(DomainError):
@@ -106,7 +106,7 @@ class ChannelUnknown(DomainError):
 
     code = "realtime.channel_unknown"
     kind = ErrorKind.NOT_FOUND
-    title = "There is no such channel"
+    title = "There is no such channel; channels are org, me, project:{id} and asset:{id}"
 
 
 class ChannelGone(DomainError):
@@ -162,7 +162,7 @@ class NotSubscribed(DomainError):
 
     code = "realtime.not_subscribed"
     kind = ErrorKind.CONFLICT
-    title = "The channel is not subscribed on this connection"
+    title = "The channel is not subscribed on this connection; subscribe to it first"
 
 
 class PresenceUnknown(DomainError):

@@ -193,12 +193,21 @@ function leavePicture(id) {
   work.finish(id);
 }
 
+/**
+ * Reasons of closes are no sentences.
+ * @param {string} words
+ */
+function sentence(words) {
+  const trimmed = words.trim().replace(/\.$/, "");
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`;
+}
+
 /** @param {RealtimeError} error */
 function fail(error) {
   if (error.code.startsWith("live.") || error.problem?.status === 401) {
-    goOut(`${error.message} Please sign in again.`);
+    goOut(`${sentence(error.message)} Please sign in again.`);
   } else {
-    say(`${error.message} Nothing more is shown of this organization.`);
+    say(`${sentence(error.message)} Nothing more is shown of this organization.`);
   }
 }
 
