@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 LEASE = 300.0
 """Seconds an upload in one request holds its bytes without a sign of life: longer than any
 silence that it survives."""
+SETTLED_WITHIN = 0.1
+"""Seconds in which a gateway has said that an upload it has answered is registered."""
 QUEUED = 3600.0
 """Seconds that bytes are held for a command that has not been carried out yet."""
 FRESH = 10.0
@@ -60,7 +62,7 @@ class Quota:
         """
         if not self.limit:
             return max(need, want)
-        org, first, fresh = actor.tenant, None, FRESH
+        org, first, fresh, waited = actor.tenant, None, FRESH, False
         with _asking():
             while True:
                 got = await self._ledger.hold(
@@ -75,6 +77,10 @@ class Quota:
                 if got.granted >= 0:
                     return got.granted
                 first = got.now if first is None else first
+                if got.counted_at >= first and not waited:
+                    # What another gateway has just registered counts twice until it says so.
+                    waited = await asyncio.sleep(SETTLED_WITHIN, True)
+                    continue
                 if got.counted_at >= first:
                     raise QuotaExceeded(
                         f"The quota is {self.limit} bytes. {got.used} are used, with uploads "

@@ -199,7 +199,7 @@ class NotifierSettings(Concern):
         20_000, ge=0, description="Sockets of one notifier process; 0 is no limit."
     )
     sockets_per_user: int = Field(
-        64,
+        2_000,
         ge=0,
         description="Sockets of one user or API key, over all notifiers and organizations; 0 is no limit.",
     )

@@ -273,7 +273,7 @@ async def test_a_push_stream_keeps_about_as_much_as_it_may(bus: Bus) -> None:
             ]
         )
         assert await bus.redis.xlen(streams.push(0)) <= 500 + 100
-    marks = [key async for key in bus.redis.scan_iter("grid8:pushed:*")]
+    marks = [key async for key in bus.redis.scan_iter("grid8:pushed:{0}:*")]
     assert len(marks) == 3000
     assert {await bus.redis.ttl(key) > 0 for key in marks[:50]} == {True}, "marks expire"
 

@@ -6,6 +6,7 @@ from contracts.actor import Actor
 from contracts.corp.commands import AddBrandRole, ChangeMember, RemoveMember, UpdateOrganization
 from contracts.permissions import Role
 from handlers.channels import find_rights
+from handlers.runtime import init_documents
 from tests.bus.desk import Desk
 from tests.handlers.corp.tenants import brand, member, organization
 
@@ -14,6 +15,7 @@ async def test_rights_change_with_role_and_membership_and_with_nothing_else(corp
     owner = await organization(corp)
     vera = await member(corp, owner, "vera", Role.VIEWER)
     made = await brand(corp, owner)
+    await init_documents(corp.database, ["auth", "corp"])  # keys are auth's
     asking = Actor(user=vera.user, session="ses_1", org=owner.org)
     seen = [await find_rights(asking)]
     await corp.do(UpdateOrganization(name="Other"), owner)

@@ -271,8 +271,8 @@ async def test_an_upgraded_connection_is_no_longer_aiohttps(stage: Stage) -> Non
     async with raw_ws(stage):
 
         def handed_over() -> bool:
-            gc.collect()
-            return not any(isinstance(each, Connection) for each in gc.get_objects())
+            known = {id(each) for each in BEFORE}
+            return all(id(each) in known for each in connections() if isinstance(each, Connection))
 
         await until(handed_over, "aiohttp has let go")
 

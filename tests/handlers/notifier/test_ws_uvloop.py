@@ -14,6 +14,12 @@ from notifier_stage import Server, Stage
 
 Case = Callable[..., Awaitable[None]]
 
+
+@pytest.fixture(autouse=True)
+def before() -> None:
+    ends.BEFORE[:] = ends.connections()
+
+
 ON_A_STAGE: list[tuple[Case, dict[str, Any]]] = [
     (protocol.test_a_frame_may_come_byte_by_byte, {}),
     (protocol.test_many_frames_may_come_in_one_piece_with_the_handshake, {}),
