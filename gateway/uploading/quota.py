@@ -78,10 +78,10 @@ class Quota:
                     return got.granted
                 first = got.now if first is None else first
                 if got.counted_at >= first and not waited:
-                    # What another gateway has just registered counts twice until it says so.
+                    # What another gateway had just registered counted twice, if it had not
+                    # said so before the count.
                     waited = await asyncio.sleep(SETTLED_WITHIN, True)
-                    continue
-                if got.counted_at >= first:
+                elif got.counted_at >= first:
                     raise QuotaExceeded(
                         f"The quota is {self.limit} bytes. {got.used} are used, with uploads "
                         f"under way, and {need} were asked for."
