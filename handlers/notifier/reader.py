@@ -97,14 +97,20 @@ class PushReader:
         return self._shards[shard].position
 
     async def _read(self) -> None:
-        verified = 0.0
+        verified, turn = 0.0, 0
         while True:
             try:
                 for stream, entries in await self._next():
                     await self._pass(self._by_stream[stream], entries)
-                if time.monotonic() - verified >= VERIFY_EVERY:
+                # One after the other, so that nothing waits long for it; after a fault, all.
+                since = time.monotonic() - verified
+                if since >= VERIFY_EVERY:
                     for shard in self._shards:
                         await self._verify(shard)
+                    verified = time.monotonic()
+                elif since >= VERIFY_EVERY / 2 / len(self._shards):
+                    turn = (turn + 1) % len(self._shards)
+                    await self._verify(self._shards[turn])
                     verified = time.monotonic()
                 self._heard = time.monotonic()
             except (RedisError, OSError) as error:

@@ -158,7 +158,9 @@ class NotifierSettings(Concern):
         description="Days for which a cursor resumes from the archive of pushes in MongoDB; 0 keeps none, so that a cursor lasts as long as its entry in the push stream. Same value on every notifier and gateway.",
     )
     archive_every: float = Field(
-        1.0, gt=0, description="Seconds between copies of what is new in a push stream."
+        5.0,
+        gt=0,
+        description="Seconds between copies of what is new in a push stream; until then the event log fills in for what Redis loses.",
     )
     queue_limit: int = Field(
         512, ge=8, description="Frames queued for one slow socket before it is cut (WS close 4008)."
