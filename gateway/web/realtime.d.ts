@@ -33,6 +33,7 @@ export interface CloudEvent<Data = Record<string, unknown>> {
  */
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
 
+/** A WebSocket, or the browser's own EventSource, which comes back by itself where it breaks. */
 export type Transport = "ws" | "sse";
 
 export interface StateDetail {
@@ -40,7 +41,7 @@ export interface StateDetail {
   transport: Transport | null;
   /** Of `waiting`: milliseconds until the next try. */
   retryIn: number | null;
-  /** Why it waits, or is closed; null where that was asked for. */
+  /** Why it waits, connects again, or is closed; null where that was asked for. */
   error: RealtimeError | null;
 }
 
@@ -98,7 +99,7 @@ export interface Timing {
   steadyAfter: number;
   /** Silence after which the server is asked whether it is there (25,000). */
   pingAfter: number;
-  /** How long that answer, or a handshake, may take (10,000). */
+  /** How long that answer, a handshake, or the first word of a stream may take (10,000). */
   answerWithin: number;
   /** Silence after which a stream over HTTP, which brings a heartbeat every 15 s, is dead (45,000). */
   streamSilence: number;
