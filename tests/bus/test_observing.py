@@ -201,6 +201,27 @@ async def test_what_a_dead_consumer_had_in_hand_is_shown_before_what_came_after_
     await nothing_pending(bus)
 
 
+async def test_what_one_takes_over_from_the_dead_another_waits_for(
+    bus: Bus, watch: Watching
+) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.sleep(0.2)
+        shown.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 4)
+    for dead in ("first", "second"):  # who took over from somebody before dying
+        [[_, read]] = await bus.redis.xreadgroup(DOMAIN, dead, {EVENTS: ">"}, count=2)
+        await bus.redis.xclaim(EVENTS, DOMAIN, dead, 0, [id for id, _ in read])
+    await watch(observe)
+    types += await publish(bus, 2)
+    await watch(observe)
+    types += await publish(bus, 2)
+    await until(lambda: _true(len(shown) >= len(types)), "all are shown")
+    assert shown == types
+
+
 async def test_two_consumers_show_in_the_order_of_the_stream(bus: Bus, watch: Watching) -> None:
     shown: list[str] = []
 

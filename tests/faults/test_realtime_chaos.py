@@ -162,10 +162,10 @@ class Truth:
         self.streams: Counter[str] = Counter()
         """In how many push streams an event is."""
         self.numbers: list[int] = []
-        """Of the counted events, as they were pushed; they were published one after the other."""
+        """Of the run's counted events, as they were pushed: they were published one by one."""
 
     @classmethod
-    async def of(cls, stores: Stores) -> Truth:
+    async def of(cls, stores: Stores, org: str) -> Truth:
         truth = cls()
         async for document in stores.database[EVENTS].find():
             envelope = logged_event(document)
@@ -179,7 +179,9 @@ class Truth:
                     to = set(fields[b"to"].decode().split())
                     truth.pushed[shard].append((parse_id(id), fields[b"id"].decode(), to))
                     if fields[b"type"] == b"custom.chaos.counted":
-                        truth.numbers.append(json.loads(fields[b"event"])["data"]["n"])
+                        event = json.loads(fields[b"event"])
+                        if event["org"] == org:
+                            truth.numbers.append(event["data"]["n"])
         return truth
 
     def whole(self) -> bool:
@@ -296,7 +298,7 @@ async def check(
 
     async def pushed() -> Any:
         nonlocal truth
-        truth = await Truth.of(run.stores)
+        truth = await Truth.of(run.stores, run.org)
         return truth.whole() or {each: len(ids) for each, ids in truth.wanted.items()}
 
     await until(pushed, "everything that was logged is in the push streams, once")
