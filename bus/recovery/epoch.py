@@ -127,7 +127,7 @@ class Recovery:
             await self._renew(attempt)
             events += await self._publish(page)
         commands = 0
-        async for documents in self._sent():
+        async for documents in self._with_commands():
             await self._renew(attempt)
             lost = list((await unhandled(self._database, documents)).values())
             await self._publisher.publish(lost)
@@ -170,8 +170,9 @@ class Recovery:
                 while page := await found.to_list(PAGE):
                     yield [logged_event(each) for each in page]
 
-    async def _sent(self) -> AsyncIterator[list[dict[str, Any]]]:
-        async with self._database[OUTBOX].find({"sent": {"$ne": None}}) as found:
+    async def _with_commands(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """Also those not marked as sent: they may be just after Redis has lost what was sent."""
+        async with self._database[OUTBOX].find({"commands": {"$ne": []}}) as found:
             while page := await found.to_list(PAGE):
                 yield page
 

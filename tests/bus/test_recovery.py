@@ -12,6 +12,8 @@ import pytest
 from bus import streams
 from bus.accepted import Accepted, Waiting, settle
 from bus.broker import decode, ensure_groups
+from bus.committer import forget_published
+from bus.delivery import Entry
 from bus.documents import EVENTS, INBOX, OUTBOX, RELAY_STATE, ensure_bus_indexes
 from bus.logged import event_document
 from bus.outcomes import find_outcome
@@ -318,6 +320,31 @@ async def test_a_command_that_a_handler_sent_is_sent_again_until_it_is_handled(b
     await bus.database[OUTBOX].update_many({"sent": {"$ne": None}}, {"$set": {"sent": before}})
     await relay.settle()
     assert await bus.database[OUTBOX].count_documents({"_id": document["_id"]}) == 0
+
+
+async def test_a_command_that_was_lost_before_it_was_marked_as_sent_is_sent_again(
+    bus: Bus,
+) -> None:
+    recovery = recovery_of(bus)
+    await recovery.tick()
+    command = envelope_of(MakeThing(name="lost"))
+    document = {
+        "_id": "out_1",
+        "at": now(),
+        "events": [],
+        "commands": [command.model_dump(mode="json", exclude_none=True)],
+    }
+    await bus.database[OUTBOX].insert_one(document)
+    await bus.publisher.publish([command])
+    await bus.redis.flushdb()
+    await recovery.tick()
+    await forget_published(bus.database, ["out_1"])  # late, as under load
+    delivery = bus.delivery(COMMANDS)
+    assert [each.id for each in map(_envelope, await bus.read(delivery))] == [command.id]
+
+
+def _envelope(entry: Entry) -> Envelope:
+    return Envelope.model_validate_json(decode(entry.fields))
 
 
 async def test_a_command_that_waits_is_kept_in_the_outbox(bus: Bus) -> None:
