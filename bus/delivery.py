@@ -88,13 +88,13 @@ class Delivery:
     consumer: str
     claim_after: float
     in_hand: dict[str, float] = field(default_factory=dict)
+    awaited: bool = False
+    """Whether others may wait for what is acknowledged here, to go on in order."""
     _cursor: str = "-"
     _suspect: str = ""
     _acks: Batcher[str, None] = field(init=False)
     _soon: list[str] = field(default_factory=list)
     _acknowledging: asyncio.Task[None] | None = None
-    _others: bool = False
-    """Whether others had entries in hand when it was last looked."""
 
     def __post_init__(self) -> None:
         self._acks = Batcher(self._ack_together)
@@ -133,8 +133,7 @@ class Delivery:
 
     async def _ack_later(self) -> None:
         while self._soon:
-            # Others may be waiting for what is acknowledged, to go on in order.
-            await asyncio.sleep(0 if self._others else ACK_WITHIN)
+            await asyncio.sleep(0 if self.awaited else ACK_WITHIN)
             ids, self._soon = self._soon, []
             try:
                 await self.ack_all(ids)
@@ -198,27 +197,19 @@ class Delivery:
             attempts[id] = int(deliveries) + 1
         return await self._claim(attempts) if attempts else []
 
-    async def held_by_others(self, before: str) -> list[Held]:
-        """What other consumers have in hand of what came before an entry, the oldest first."""
-        summary = await self.pipeline.execute("XPENDING", self.stream, self.group)
-        names = {_text(name) for name, _ in summary[3] or ()} - {self.consumer}
-        self._others = bool(names - {PARKED})
-        held: list[Held] = []
-        for name in sorted(names):
-            rows = await self.pipeline.execute(
-                "XPENDING", self.stream, self.group, "-", f"({before}", 100, name
-            )
-            # Of what is parked, only what was handed back: the rest has had its turn.
-            held += [
-                Held(_text(id), idle / 1000, int(count))
-                for id, _, idle, count in rows
-                if name != PARKED or not count
-            ]
-        return held
-
     async def take_over(self, held: Sequence[Held]) -> list[Entry]:
-        """Take in hand those that nobody has shown alive for ``claim_after``."""
-        dead = {each.id: each.deliveries + 1 for each in held if each.idle >= self.claim_after}
+        """Take in hand those at the head that nobody has shown alive for ``claim_after``.
+
+        One that has gone down with its process repeatedly is taken alone, see ``reclaim``.
+        """
+        dead: dict[str, int] = {}
+        for each in held:
+            suspect = each.deliveries >= SUSPICIOUS
+            if each.idle < self.claim_after or (suspect and dead):
+                break
+            dead[each.id] = each.deliveries + 1
+            if suspect:
+                break
         claimed = await self._claim(dead) if dead else []
         return [entry for entry in claimed if self.take(entry.id)]
 

@@ -5,27 +5,35 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import structlog
 from redis.exceptions import RedisError
 
-from bus.delivery import SUSPICIOUS, Delivery, Entry, Held
+from bus.delivery import PARKED, SUSPICIOUS, Delivery, Entry, Held
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 0.02
+PAGE = 500
 
 Show = Callable[[Sequence[Entry]], Awaitable[list[Entry]]]
 """Shows entries to an observer; those it could not be shown together."""
 
 
 class Turns:
-    """One consumer's of a stream that is observed: what it reads, and what it takes over."""
+    """One consumer's of a stream that is observed: what it reads, and what it takes over.
 
-    def __init__(self, delivery: Delivery, show: Show, stopping: Callable[[], bool]) -> None:
+    What has been delivered more than ``most`` times is not shown: it is to be buried.
+    """
+
+    def __init__(
+        self, delivery: Delivery, show: Show, stopping: Callable[[], bool], *, most: int
+    ) -> None:
         self._delivery = delivery
         self._show = show
         self._stopping = stopping
+        self._most = most
         self._turn = asyncio.Lock()
 
     async def read(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -39,11 +47,14 @@ class Turns:
         async with self._turn:
             claimed = _in_order(await self._delivery.reclaim(room))
             taken = [entry for entry in claimed if self._delivery.take(entry.id)]
-            alone = [entry for entry in taken if entry.attempt > SUSPICIOUS]
-            rest = [each for each in taken if each not in alone]
-            # Others may have in hand what lies between these.
-            among = bool(rest) and await held_before(self._delivery, rest[-1].id)
-            for part in [[each] for each in rest] if among else [rest]:
+            if not taken:
+                return []
+            # Others may have in hand what lies between these; and a suspect is shown by itself.
+            apart = any(each.attempt > SUSPICIOUS for each in taken) or bool(
+                await held_before(self._delivery, taken[-1].id)
+            )
+            alone: list[Entry] = []
+            for part in [[each] for each in taken] if apart else [taken]:
                 alone += await self._show_in_turn(part)
             return alone
 
@@ -52,10 +63,15 @@ class Turns:
         alone: list[Entry] = []
         if taken:
             async for dead in earlier(self._delivery, taken[0].id):
-                alone += await self._show(_in_order(dead))
+                alone += await self._show_some(_in_order(dead))
                 if self._stopping():
                     break
-        return alone + await self._show(taken)
+        return alone + await self._show_some(taken)
+
+    async def _show_some(self, entries: Sequence[Entry]) -> list[Entry]:
+        exhausted = [each for each in entries if each.attempt > self._most]
+        left = await self._show([each for each in entries if each.attempt <= self._most])
+        return exhausted + left
 
 
 async def earlier(delivery: Delivery, first: str) -> AsyncIterator[list[Entry]]:
@@ -63,8 +79,8 @@ async def earlier(delivery: Delivery, first: str) -> AsyncIterator[list[Entry]]:
 
     What is taken over from the dead on the way is given out, oldest first, to be observed
     before ``first``; an empty list is a look in vain. It ends for good after twice the time in
-    which the dead are noticed, and at once when Redis is away or an entry is suspected to have
-    killed its consumers: order is no reason to stand still.
+    which the dead are noticed, if nothing could be taken over meanwhile, and at once when
+    Redis is away: order is no reason to stand still.
     """
     deadline = time.monotonic() + 2 * delivery.claim_after
     while held := await held_before(delivery, first):
@@ -77,21 +93,37 @@ async def earlier(delivery: Delivery, first: str) -> AsyncIterator[list[Entry]]:
             _order_unknown(delivery, error)
             return
         yield dead
-        await asyncio.sleep(LOOK_EVERY)
+        if dead:
+            deadline = time.monotonic() + 2 * delivery.claim_after
+        else:
+            await asyncio.sleep(LOOK_EVERY)
 
 
 async def held_before(delivery: Delivery, first: str) -> list[Held]:
-    """What others have in hand that is to be observed before an entry; none if that is unknown.
+    """What others have in hand that is to be observed before an entry: of the oldest, some.
 
-    An entry that was delivered repeatedly counts as long as somebody is alive with it.
+    None if that is unknown.
     """
+    pending = partial(delivery.pipeline.execute, "XPENDING", delivery.stream, delivery.group)
     try:
-        held = await delivery.held_by_others(first)
+        names = {name.decode() for name, _ in (await pending())[3] or ()} - {delivery.consumer}
+        delivery.awaited = bool(names - {PARKED})
+        start = "-"
+        while names:
+            # By id and not by consumer, so that what is just being taken over is not missed.
+            rows = await pending(start, f"({first}", PAGE)
+            held = [
+                Held(id.decode(), idle / 1000, int(count))
+                for id, name, idle, count in rows
+                # Of what is parked, only what was handed back: the rest has had its turn.
+                if name.decode() != delivery.consumer and (name.decode() != PARKED or not count)
+            ]
+            if held or len(rows) < PAGE:
+                return held
+            start = f"({rows[-1][0].decode()}"
     except RedisError as error:
         _order_unknown(delivery, error)
-        return []
-    alive = delivery.claim_after
-    return [each for each in held if each.deliveries <= SUSPICIOUS or each.idle < alive]
+    return []
 
 
 def _order_unknown(delivery: Delivery, error: RedisError) -> None:

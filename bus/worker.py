@@ -96,7 +96,12 @@ class Worker:
             )
             if lane.handling.together is not None:
                 show = partial(self._together, lane, lane.handling.together)
-                lane.turns = Turns(lane.delivery, show, lambda: self._stopping)
+                lane.turns = Turns(
+                    lane.delivery,
+                    show,
+                    lambda: self._stopping,
+                    most=lane.policy.max_deliveries,
+                )
             lane.subscriber = self._subscribe(lane)
 
     def _subscribe(self, lane: Lane) -> Any:

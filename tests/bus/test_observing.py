@@ -222,6 +222,59 @@ async def test_what_one_takes_over_from_the_dead_another_waits_for(
     assert shown == types
 
 
+@pytest.mark.parametrize("deaths", [2, 3])
+async def test_what_went_down_with_several_consumers_is_shown_in_its_place(
+    bus: Bus, watch: Watching, deaths: int
+) -> None:
+    shown: list[str] = []
+    calls: list[int] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.sleep(0.01)
+        shown.extend(each.type for each in envelopes)
+        calls.append(len(envelopes))
+
+    types = await publish(bus, 4)
+    [[_, read]] = await bus.redis.xreadgroup(DOMAIN, "dead", {EVENTS: ">"}, count=4)
+    for _ in range(deaths - 1):
+        await bus.redis.xclaim(EVENTS, DOMAIN, "dead", 0, [id for id, _ in read])
+    types += await publish(bus, 3)
+    with capture_logs() as logs:
+        await watch(observe)
+        await watch(observe)
+        await nothing_pending(bus)
+        await until(lambda: _true(types[-1] in shown), "what came after it is shown")
+    buried = [each for each in logs if each["event"] == "dead_letter"]
+    if deaths == POLICY.max_deliveries:
+        assert (shown, len(buried)) == (types[4:], 4)
+    else:
+        assert (shown, len(buried)) == (types, 0)
+        assert calls[:4] == [1, 1, 1, 1], "what may have killed them is shown by itself"
+
+
+async def test_what_somebody_alive_has_in_hand_is_waited_for_before_what_the_dead_had_later(
+    bus: Bus, watch: Watching
+) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        shown.extend(each.type for each in envelopes)
+
+    types = await publish(bus, 4)
+    [[_, [(first, _)]]] = await bus.redis.xreadgroup(DOMAIN, "alive", {EVENTS: ">"}, count=1)
+    [[_, read]] = await bus.redis.xreadgroup(DOMAIN, "dead", {EVENTS: ">"}, count=2)
+    long_ago = int(POLICY.claim_after * 1000) + 1
+    await bus.redis.xclaim(EVENTS, DOMAIN, "dead", 0, [id for id, _ in read], idle=long_ago)
+    await watch(observe)
+    # It is late, but not dead.
+    await asyncio.sleep(POLICY.claim_after / 2)
+    assert shown == []
+    shown.append(types[0])
+    await bus.redis.xack(EVENTS, DOMAIN, first)
+    await until(lambda: _true(len(shown) == 4), "all are shown")
+    assert shown == types
+
+
 async def test_two_consumers_show_in_the_order_of_the_stream(bus: Bus, watch: Watching) -> None:
     shown: list[str] = []
 
