@@ -120,7 +120,7 @@ class Handling:
             if Command.of_wire(envelope.type, envelope.dataversion) is None and (
                 delivery.stream == streams.events(streams.domain_of(delivery.stream))
             ):
-                await delivery.ack(entry.id)  # an event this domain has no use for
+                delivery.ack_soon([entry.id])  # an event this domain has no use for
                 return "ignored"
             return await self._give_up(
                 envelope, entry, delivery, Grave("no_handler", "", entry.attempt)

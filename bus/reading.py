@@ -1,43 +1,72 @@
-"""What our reading wants of FastStream: entries as they are, and patience with a Redis that refuses."""
+"""How our consumers read: FastStream keeps the readers alive, what they read goes straight to us.
+
+By itself it takes each message through parser, decoder, middlewares and contexts and copies its
+declaration several times a read, which costs more than reading does; and it begins anew at
+once, thousands of times a second, where Redis answers an error.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
+import structlog
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, StreamSub
 from redis.exceptions import RedisError, ResponseError
+
+log = structlog.get_logger(__name__)
+
+READ_FOR = 1.0
+"""Seconds a read waits for something to come."""
+
+Raw = Sequence[tuple[bytes, dict[bytes, bytes]]]
+Receive = Callable[[Raw], Awaitable[None]]
+"""Takes entries, ids and fields, as they were read together. The next are read when it is done."""
 
 
 class ReadRefused(RedisError):
     """Redis takes no writes, and a group's read is one: NOREPLICAS, MISCONF, READONLY …"""
 
 
-async def as_read(message: Any) -> Any:
-    """FastStream's parser decodes each entry's JSON; ours reads the raw entries instead."""
-    return RedisBatchStreamMessage(
-        raw_message=message, body=b"", headers={}, consumer=FAKE_CONSUMER, group=None
+def reader(
+    broker: RedisBroker, stream: str, group: str, consumer: str, count: int, receive: Receive
+) -> Any:
+    """A subscriber that reads up to ``count`` new entries at a time, once the broker is started.
+
+    A group that is gone stops it; other errors it logs, and waits before it reads again.
+    """
+    subscriber: Any = broker.subscriber(
+        stream=StreamSub(
+            stream,
+            group=group,
+            consumer=consumer,
+            batch=True,
+            max_records=count,
+            polling_interval=int(READ_FOR * 1000),
+            last_id=">",
+        ),
+        ack_policy=AckPolicy.MANUAL,
+        no_reply=True,
+        title=f"{group} reads {stream}",
     )
 
-
-async def pass_through(message: Any) -> Any:
-    """What is no more decoded than it was parsed."""
-    return message.raw_message
-
-
-def be_patient(subscriber: Any) -> None:
-    """Have a subscriber wait after any error.
-
-    By itself it does not where Redis answers one: it begins anew at once, thousands of times
-    a second, and keeps each beginning. A group that is gone stops it, as before.
-    """
-    read = subscriber._get_msgs
-
-    async def read_patiently(*arguments: Any) -> None:
+    async def read(*_: Any) -> None:
         try:
-            await read(*arguments)
+            reply = await subscriber._client.xreadgroup(
+                group, consumer, {stream: ">"}, count=count, block=int(READ_FOR * 1000)
+            )
         except ResponseError as error:
             if "NOGROUP" in str(error):
                 raise
             raise ReadRefused(str(error)) from error
+        for _, entries in reply or ():
+            try:
+                await receive(entries)
+            except Exception:
+                # They stay pending, and are claimed again.
+                log.exception("not_received", stream=stream, entries=len(entries))
 
-    subscriber._get_msgs = read_patiently
+    subscriber(receive)
+    subscriber._get_msgs = read
+    return subscriber

@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from faststream import AckPolicy
-from faststream.redis import RedisBroker, StreamSub
+from faststream.redis import RedisBroker
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -23,15 +22,13 @@ from bus.handling import Handling, Policy
 from bus.middleware import IN_HAND, READ
 from bus.observing import Observer, observe_together
 from bus.pipeline import Pipeline
-from bus.reading import as_read, be_patient, pass_through
+from bus.reading import READ_FOR, Raw, reader
 from bus.tasks import end
 from bus.trim import forget_consumers, trim
 from bus.turns import Turns
 
 log = structlog.get_logger(__name__)
 
-READ_FOR = 1.0
-"""Seconds a read waits for something to come."""
 RECLAIM_EVERY = 0.5
 TRIM_EVERY = 30.0
 WATCH_EVERY = 1.0
@@ -105,39 +102,24 @@ class Worker:
             lane.subscriber = self._subscribe(lane)
 
     def _subscribe(self, lane: Lane) -> Any:
-        subscriber = self._broker.subscriber(
-            stream=StreamSub(
-                lane.stream,
-                group=lane.handling.group,
-                consumer=self.consumer,
-                batch=True,
-                max_records=min(lane.slots, 128),
-                polling_interval=int(READ_FOR * 1000),
-                last_id=">",
-            ),
-            ack_policy=AckPolicy.MANUAL,
-            parser=as_read,
-            decoder=pass_through,
-            no_reply=True,
-            title=f"{lane.handling.group} reads {lane.stream}",
-        )
-
         read = READ.labels(lane.stream, lane.handling.group)
 
-        async def receive(batch: Any) -> None:
-            entries = [
-                Entry(id.decode(), fields, attempt=1)
-                for id, fields in zip(batch["message_ids"], batch["data"], strict=True)
-            ]
+        async def receive(raw: Raw) -> None:
+            entries = [Entry(id.decode(), fields, attempt=1) for id, fields in raw]
             read.observe(len(entries))
             if lane.turns is None:
                 await self._dispatch(lane, entries)
             else:
                 await self._observe(lane, lane.turns.read(entries))
 
-        subscriber(receive)
-        be_patient(subscriber)
-        return subscriber
+        return reader(
+            self._broker,
+            lane.stream,
+            lane.handling.group,
+            self.consumer,
+            min(lane.slots, 128),
+            receive,
+        )
 
     async def start(self) -> None:
         """Create missing groups and begin to read."""

@@ -64,6 +64,7 @@ async def test_what_is_of_use_is_handled_once_and_the_rest_is_not_even_noted(bus
     assert [bool(await bus.inbox(each.id)) for each in (*useful, *useless)] == [True] * 2 + [
         False
     ] * 2
+    await delivery.settle()
     assert await bus.pending(CUSTOM) == []
     assert await bus.dead() == []
 

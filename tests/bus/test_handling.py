@@ -50,6 +50,7 @@ async def handle_new(bus: Bus, handling: Handling, *, stream: str = COMMANDS) ->
     entries = await bus.read(delivery)
     assert entries, f"nothing to read from {stream}"
     await asyncio.gather(*(handling.handle(entry, delivery, POLICY) for entry in entries))
+    await delivery.settle()
     assert not delivery.in_hand, "an entry that has come to its end is still in hand"
 
 
