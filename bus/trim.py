@@ -16,7 +16,8 @@ local gone = 0
 for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local consumer = {}
   for i = 1, #flat, 2 do consumer[flat[i]] = flat[i + 1] end
-  if consumer['pending'] == 0 and consumer['idle'] > tonumber(ARGV[2]) then
+  if consumer['pending'] == 0 and consumer['idle'] >= tonumber(ARGV[2])
+    and (not ARGV[3] or consumer['name'] == ARGV[3]) then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer['name'])
     gone = gone + 1
   end
@@ -62,6 +63,11 @@ async def forget_consumers(redis: Redis, stream: str, *, silent: float = FORGET_
             if group["consumers"]
         ]
     )
+
+
+async def forget_consumer(redis: Redis, stream: str, group: str, consumer: str) -> bool:
+    """Forget a consumer whose process is leaving. False when it has something, or is not known."""
+    return bool(await redis.eval(_FORGET, 1, stream, group, "0", consumer))
 
 
 async def _groups(redis: Redis, stream: str) -> list[dict[str, Any]]:

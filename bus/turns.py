@@ -11,6 +11,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from bus.delivery import PARKED, SUSPICIOUS, Delivery, Entry, Held
+from bus.sole import Sole
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ class Turns:
         self._stopping = stopping
         self._most = most
         self._turn = asyncio.Lock()
+        self.sole = Sole(delivery)
 
     async def read(self, entries: Iterable[Entry]) -> list[Entry]:
         """Observe what was read when all before it has been; what is to be handled alone."""
@@ -51,7 +53,7 @@ class Turns:
                 return []
             # Others may have in hand what lies between these; and a suspect is shown by itself.
             apart = any(each.attempt > SUSPICIOUS for each in taken) or bool(
-                await held_before(self._delivery, taken[-1].id)
+                not self.sole.now and await held_before(self._delivery, taken[-1].id)
             )
             alone: list[Entry] = []
             for part in [[each] for each in taken] if apart else [taken]:
@@ -61,7 +63,7 @@ class Turns:
     async def _show_in_turn(self, taken: Sequence[Entry]) -> list[Entry]:
         """Those that are to be handled alone."""
         alone: list[Entry] = []
-        if taken:
+        if taken and not self.sole.now:
             async for dead in earlier(self._delivery, taken[0].id):
                 alone += await self._show_some(_in_order(dead))
                 if self._stopping():

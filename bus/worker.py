@@ -125,6 +125,7 @@ class Worker:
         """Create missing groups and begin to read."""
         for lane in self.lanes:
             await ensure_group(self._redis, lane.stream, lane.handling.group)
+        await asyncio.gather(*(lane.turns.sole.come() for lane in self.lanes if lane.turns))
         await self._broker.start()
         # Each lane has its own, so that none waits for what holds up another.
         for lane in self.lanes:
@@ -165,6 +166,8 @@ class Worker:
             with contextlib.suppress(RedisError):
                 # What was read last, and not even looked at.
                 await lane.delivery.hand_back(await lane.delivery.unheard())
+            if lane.turns is not None:
+                await lane.turns.sole.leave()
 
     async def _hand_back(self, lane: Lane) -> None:
         """Let others have at once what was read here and not begun."""
@@ -264,6 +267,7 @@ class Worker:
         if lane.turns is None:
             await self._dispatch(lane, await lane.delivery.reclaim(room))
         else:
+            await lane.turns.sole.look()
             await self._observe(lane, lane.turns.reclaimed(room))
 
     async def _trim(self, lane: Lane) -> None:
@@ -276,4 +280,6 @@ class Worker:
             return
         log.warning("reader_restarted", stream=lane.stream, group=lane.handling.group)
         await ensure_group(self._redis, lane.stream, lane.handling.group)
+        if lane.turns is not None:
+            await lane.turns.sole.come()
         await lane.subscriber.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from bus import streams
 from bus.broker import FIELD, ensure_group, make_broker
 from bus.delivery import Delivery, Entry
 from bus.handling import Observer, Policy
+from bus.sole import Sole
+from bus.tasks import end
 from bus.worker import Lane, Worker
 from contracts.envelope import Envelope
 from tests.bus.probe import DOMAIN, Bus, MakeThing, envelope_of, until
@@ -45,6 +48,12 @@ async def watch(bus: Bus, bus_redis_url: str) -> AsyncIterator[Watching]:
     yield start
     for worker in started:
         await worker.stop()
+
+
+def sole_of(worker: Worker) -> Sole:
+    turns = worker.lanes[0].turns
+    assert turns is not None
+    return turns.sole
 
 
 async def publish(bus: Bus, count: int) -> list[str]:
@@ -265,10 +274,17 @@ async def test_what_somebody_alive_has_in_hand_is_waited_for_before_what_the_dea
     [[_, read]] = await bus.redis.xreadgroup(DOMAIN, "dead", {EVENTS: ">"}, count=2)
     long_ago = int(POLICY.claim_after * 1000) + 1
     await bus.redis.xclaim(EVENTS, DOMAIN, "dead", 0, [id for id, _ in read], idle=long_ago)
+
+    async def live() -> None:
+        while True:
+            await bus.redis.xclaim(EVENTS, DOMAIN, "alive", 0, [first], idle=0, justid=True)
+            await asyncio.sleep(0.1)
+
+    living = asyncio.create_task(live())
     await watch(observe)
-    # It is late, but not dead.
     await asyncio.sleep(POLICY.claim_after / 2)
     assert shown == []
+    await end(living)
     shown.append(types[0])
     await bus.redis.xack(EVENTS, DOMAIN, first)
     await until(lambda: _true(len(shown) == 4), "all are shown")
@@ -287,6 +303,66 @@ async def test_two_consumers_show_in_the_order_of_the_stream(bus: Bus, watch: Wa
     types = [type for _ in range(20) for type in await publish(bus, 20)]
     await until(lambda: _true(len(shown) == len(types)), "all are shown")
     assert shown == types
+
+
+async def test_who_is_alone_shows_without_asking_who_else_is_there(
+    bus: Bus, watch: Watching
+) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        shown.extend(each.type for each in envelopes)
+
+    worker = await watch(observe)
+    sole = sole_of(worker)
+    await until(lambda: _true(sole.now), "it knows that it is alone")
+    before = await _calls(bus, "xpending")
+    types: list[str] = []
+    for _ in range(40):
+        types += await publish(bus, 1)
+        await until(partial(_all, shown, types), "it is shown")
+    assert shown == types
+    assert await _calls(bus, "xpending") - before < 20
+
+
+async def test_others_that_come_and_go_under_load_are_noticed(bus: Bus, watch: Watching) -> None:
+    shown: list[str] = []
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.sleep(random.uniform(0, 0.01))
+        shown.extend(each.type for each in envelopes)
+
+    types: list[str] = []
+    ending = asyncio.Event()
+
+    async def go_on() -> None:
+        while not ending.is_set():
+            types.extend(await publish(bus, 3))
+
+    first = await watch(observe)
+    going = asyncio.create_task(go_on())
+    for _ in range(2):
+        other = await watch(observe)
+        assert not sole_of(first).now
+        reached = len(types) + 100
+        await until(lambda many=reached: _true(len(types) > many), "it goes on")
+        await other.stop()
+        await until(lambda: _true(sole_of(first).now), "it is alone again")
+    ending.set()
+    await going
+    await until(lambda: _true(len(shown) >= len(types)), "all are shown")
+    assert shown == types
+
+
+async def test_who_dies_is_not_taken_for_one_who_left(bus: Bus, watch: Watching) -> None:
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        pass
+
+    await ensure_group(bus.redis, EVENTS, DOMAIN)
+    await bus.redis.xgroup_createconsumer(EVENTS, DOMAIN, "dead")
+    worker = await watch(observe)
+    await sole_of(worker).look()
+    assert not sole_of(worker).now
 
 
 async def test_what_is_handed_back_is_shown_before_what_came_after_it(
@@ -322,6 +398,10 @@ async def test_what_cannot_be_observed_does_not_hold_up_what_comes_after_it(
         await until(lambda: _true(len(shown) == 2), "the others are shown")
         later = await publish(bus, 1)
         await until(lambda: _true(shown[-1:] == later), "what comes later is shown")
+
+
+async def _all(shown: list[str], types: list[str]) -> bool:
+    return len(shown) == len(types)
 
 
 async def _true(value: bool) -> bool:
