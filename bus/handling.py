@@ -90,8 +90,8 @@ class Handling:
         """Who sees entries as they were read together; None when each is handled by itself."""
         return None if self.table else self.observer
 
-    async def handle(self, entry: Entry, delivery: Delivery, policy: Policy) -> None:
-        """Bring one entry to its end, or park it for another attempt.
+    async def handle(self, entry: Entry, delivery: Delivery, policy: Policy) -> str:
+        """Bring one entry to its end, or park it for another attempt; which, in a word.
 
         Raises nothing but cancellation: an entry that could not even be parked stays
         pending and is claimed again.
@@ -100,7 +100,7 @@ class Handling:
             envelope = Envelope.model_validate_json(decode(entry.fields))
         except ValueError as error:
             await self._bury(entry, delivery, Grave("undecodable", "", entry.attempt, str(error)))
-            return
+            return "dead"
         with Observed(envelope, self.group, entry.attempt):
             try:
                 outcome = await self._handle(envelope, entry, delivery, policy)
@@ -111,6 +111,7 @@ class Handling:
                 outcome = "left_pending"
                 delivery.in_hand.pop(entry.id, None)
         handled(self.group, envelope.type, outcome).inc()
+        return outcome
 
     async def _handle(
         self, envelope: Envelope, entry: Entry, delivery: Delivery, policy: Policy
@@ -192,6 +193,10 @@ class Handling:
         for run in range(FRESH_TRIES):
             unit = self._unit(envelope, entry, rerun=run > 0)
             await self._decide(message, unit)
+            if unit.empty and unit.replay is None and isinstance(message, Event):
+                # To note that nothing was to be done would cost a transaction.
+                delivery.ack_soon([entry.id])
+                return "ignored"
             # What is done outside of MongoDB must not be done for a message done long ago.
             if unit.effects and await self._repeat(envelope, entry, delivery):
                 return "repeated"

@@ -7,6 +7,7 @@ once, thousands of times a second, where Redis answers an error.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -30,11 +31,18 @@ class ReadRefused(RedisError):
 
 
 def reader(
-    broker: RedisBroker, stream: str, group: str, consumer: str, count: int, receive: Receive
+    broker: RedisBroker,
+    stream: str,
+    group: str,
+    consumer: str,
+    count: int,
+    receive: Receive,
+    *,
+    linger: float = 0.0,
 ) -> Any:
     """A subscriber that reads up to ``count`` new entries at a time, once the broker is started.
 
-    A group that is gone stops it; other errors it logs, and waits before it reads again.
+    It waits ``linger`` seconds after a read that was not full, so that the next finds more. A group that is gone stops it; other errors it logs, and waits before it reads again.
     """
     subscriber: Any = broker.subscriber(
         stream=StreamSub(
@@ -66,6 +74,8 @@ def reader(
             except Exception:
                 # They stay pending, and are claimed again.
                 log.exception("not_received", stream=stream, entries=len(entries))
+            if linger and len(entries) < count:
+                await asyncio.sleep(linger)
 
     subscriber(receive)
     subscriber._get_msgs = read

@@ -202,6 +202,12 @@ class UnitOfWork:
             command_id=self.message.id, status="failed", failure=failure, actor=self.message.actor
         )
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is staged and nobody is answered: deciding it again does no harm."""
+        staged = (self.adds, self.saves, self.removes, self.holds, self.effects, self.outbound())
+        return self.outcome is None and not any(staged)
+
     def outbound(self) -> list[Envelope]:
         """What is published after the commit."""
         return [*self.events, *self.commands]

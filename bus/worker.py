@@ -45,6 +45,8 @@ class Lane:
     handling: Handling
     policy: Policy
     slots: int
+    linger: float = 0.0
+    """Seconds between a read and the next, in which entries gather."""
     free: asyncio.Semaphore = field(init=False)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     delivery: Delivery = field(init=False)
@@ -119,6 +121,7 @@ class Worker:
             self.consumer,
             min(lane.slots, 128),
             receive,
+            linger=lane.linger,
         )
 
     async def start(self) -> None:

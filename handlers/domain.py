@@ -54,6 +54,8 @@ class Domain:
     slow_slots: int | None = None
     """Messages it handles at once in its slow lane, where that is not a matter of settings."""
 
+    linger: float = 0.0
+    """Seconds its reactions leave events to gather after each read: their cost is per read."""
     clocks: tuple[Clock, ...] = ()
     """What it does because time has passed."""
 

@@ -106,6 +106,7 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
             handling(source in domain.observes),
             observed if source in domain.observes else policy,
             settings.slots,
+            linger=domain.linger,
         )
         for source in sources
     ]

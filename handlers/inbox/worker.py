@@ -32,6 +32,9 @@ from handlers.inbox.rules import RULES
 from handlers.people import Directory
 from infra.settings import InboxSettings
 
+LINGER = 0.05
+"""Most of what others tell concerns nobody's inbox, and a notification may be so much later."""
+
 REACTIONS: dict[type[Event], Callable[..., Any]] = {
     **dict.fromkeys(RULES, Reactions.notify_whom_it_concerns),
     MemberRemoved: Reactions.part_from_the_organization,
@@ -81,4 +84,5 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
         reactions_of(settings, context.directory),
         rebuilds=REBUILDS,
         clocks=clocks_of(settings),
+        linger=LINGER,
     )

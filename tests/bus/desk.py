@@ -95,7 +95,9 @@ class Desk:
             assert time.monotonic() < deadline, f"{message.type} never came to an end"
             entry = Entry(f"1-{tries}", {FIELD.encode(): value}, 1, again=tries > 0)
             # Nothing is pending, so parking is in vain; we come again ourselves.
-            await self.handling.handle(entry, delivery, _POLICY)
+            if await self.handling.handle(entry, delivery, _POLICY) == "ignored":
+                await delivery.settle()
+                return
             tries += 1
             if tries > 1:
                 await asyncio.sleep(0.02)
