@@ -24,9 +24,9 @@ from bus import streams
 from bus.documents import PUSH_ARCHIVE, PUSHES, Database
 from bus.feed.push_cursor import Position, format_id, parse_id
 
-PASS = 1000
-"""Entries copied by one pass."""
-PASS_BYTES = 8 * 1024 * 1024
+PASS = 250
+"""Entries copied by one pass: neither Redis nor who copies may stand still for long."""
+PASS_BYTES = 2 * 1024 * 1024
 """What a pass has Redis look at, about: of large events it copies fewer."""
 GRACE = timedelta(hours=1)
 """How long a document is kept after cursors that need it are refused."""

@@ -16,6 +16,9 @@ from infra.leases import LeaseTaken, leased
 
 log = structlog.get_logger(__name__)
 
+PAUSE = 0.03
+"""Seconds between passes that are behind, in which events go to sockets."""
+
 
 class Archivist:
     """Copies each push stream ``every`` so many seconds, and at once what is left over."""
@@ -42,8 +45,8 @@ class Archivist:
             try:
                 async with leased(self._redis, f"push archive {shard}") as lease:
                     while lease.held:
-                        if not await self._pass(shard):
-                            await asyncio.sleep(self._every)
+                        behind = await self._pass(shard)
+                        await asyncio.sleep(PAUSE if behind else self._every)
             except LeaseTaken:
                 pass
             except (RedisError, PyMongoError, OSError) as error:

@@ -107,8 +107,10 @@ async def _rounds(
     window = max(MIN_WINDOW, under_way // sockets)
     phases = [
         {"name": "warm-up", "seconds": min(1.0, seconds), "window": window},
-        {"name": "most", "seconds": seconds, "window": window},
+        # What is owed after many events is done before latencies are looked at.
+        {"name": "rest", "seconds": min(2.0, seconds), "rate": 10},
         {"name": "steady", "seconds": seconds, "rate": STEADY / sockets},
+        {"name": "most", "seconds": seconds, "window": window},
     ]
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for number in range(rounds):
