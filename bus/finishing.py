@@ -16,7 +16,7 @@ from bus.batching import Batcher
 from bus.committer import Committer, Publication
 from bus.delivery import Delivery
 from bus.pipeline import Command
-from bus.publisher import Publisher, added
+from bus.publisher import Publisher
 from bus.unit_of_work import UnitOfWork
 
 FEW = 4
@@ -47,17 +47,27 @@ class Finisher:
 
     async def _finish(self, batch: Sequence[Finished]) -> dict[Finished, None]:
         pipeline = self._publisher.pipeline
-        replies, rest = _replies(batch), _commands(batch)
+        replies, acks = _replies(batch), _acks(batch)
+        outbound = [each for finished in batch for each in finished.unit.outbound()]
         if len(batch) <= FEW and replies:
             await pipeline.execute_all(replies)
-            await pipeline.execute_all(rest)
+            await self._publisher.publish_and(outbound, acks)
         else:
-            await pipeline.execute_all([*replies, *rest])
+            await self._publisher.publish_and(outbound, [*replies, *acks])
         for finished in batch:
             finished.delivery.in_hand.pop(finished.entry, None)
             if finished.publication is not None:
                 self._committer.published(finished.publication)
         return {}
+
+
+def _acks(batch: Sequence[Finished]) -> list[Command]:
+    """One XACK per stream."""
+    acks: dict[tuple[str, str], list[str]] = {}
+    for finished in batch:
+        delivery = finished.delivery
+        acks.setdefault((delivery.stream, delivery.group), []).append(finished.entry)
+    return [("XACK", stream, group, *ids) for (stream, group), ids in acks.items()]
 
 
 def _replies(batch: Sequence[Finished]) -> list[Command]:
@@ -69,15 +79,3 @@ def _replies(batch: Sequence[Finished]) -> list[Command]:
             replies.setdefault(channel, []).append(outcome.model_dump_json())
     # An outcome a line: JSON has no line breaks of its own.
     return [("PUBLISH", channel, "\n".join(bodies)) for channel, bodies in replies.items()]
-
-
-def _commands(batch: Sequence[Finished]) -> list[Command]:
-    """One XADD per message, one XACK per stream."""
-    commands: list[Command] = []
-    acks: dict[tuple[str, str], list[str]] = {}
-    for finished in batch:
-        unit, delivery = finished.unit, finished.delivery
-        commands += map(added, unit.outbound())
-        acks.setdefault((delivery.stream, delivery.group), []).append(finished.entry)
-    commands += [("XACK", stream, group, *ids) for (stream, group), ids in acks.items()]
-    return commands

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from bus import streams
 from bus.broker import FIELD, encode
+from bus.feed.pushing import Pushes
 from bus.pipeline import Command, Pipeline
 from bus.replies import Outcome
 from contracts.base import Command as CommandContract
 from contracts.envelope import Envelope
+
+log = structlog.get_logger(__name__)
 
 
 def stream_of(envelope: Envelope) -> str:
@@ -24,11 +29,21 @@ def stream_of(envelope: Envelope) -> str:
     return streams.commands(domain, contract.lane)
 
 
-class Publisher:
-    """Coalesced XADD. One per process."""
+def _is_command(envelope: Envelope) -> bool:
+    return CommandContract.of_wire(envelope.type, envelope.dataversion) is not None
 
-    def __init__(self, redis: Redis, *, durable: str = "auto") -> None:
+
+class Publisher:
+    """Coalesced XADD. One per process.
+
+    Without ``pushes`` it leaves it to the notifiers to push what it publishes.
+    """
+
+    def __init__(
+        self, redis: Redis, *, durable: str = "auto", pushes: Pushes | None = None
+    ) -> None:
         self.redis = redis
+        self._pushes = pushes
         self.pipeline = Pipeline(redis)
         self._durable = durable
 
@@ -76,8 +91,27 @@ class Publisher:
         await self.pipeline.execute("PUBLISH", channel, outcome.model_dump_json())
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Add events (and caused commands) to their streams, in order."""
-        await self.pipeline.execute_all([added(each) for each in envelopes])
+        """Add events (and caused commands) to their streams, in order, and push the events.
+
+        Raises redis.RedisError when they may not be on their streams: publish them again.
+        """
+        await self.publish_and(envelopes, ())
+
+    async def publish_and(self, envelopes: Sequence[Envelope], more: Sequence[Command]) -> None:
+        """Publish, and execute more commands, in one round trip. Raises as ``publish`` does."""
+        adding = self.pipeline.execute_all([*map(added, envelopes), *more])
+        events = [each for each in envelopes if not _is_command(each)]
+        if self._pushes is None or not events:
+            await adding
+        else:
+            await asyncio.gather(adding, self._push(self._pushes, events))
+
+    async def _push(self, pushes: Pushes, events: Sequence[Envelope]) -> None:
+        """What is not pushed here, for whatever reason, the notifiers push when they see it."""
+        try:
+            await self.pipeline.execute_all(pushes.commands(events))
+        except Exception as error:
+            log.warning("pushed_later", events=len(events), reason=str(error)[:200])
 
 
 def added(envelope: Envelope) -> Command:

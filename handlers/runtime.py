@@ -29,6 +29,7 @@ from bus.tasks import end
 from bus.worker import Lane, Worker
 from handlers.clocks import Clock, run_clock
 from handlers.domain import Context, Domain, Wire
+from handlers.routing import pushes_of
 from handlers.topology import DOMAINS as DOMAINS
 from handlers.topology import INSPECTED as INSPECTED
 from handlers.topology import PUBLISHED as PUBLISHED
@@ -131,7 +132,7 @@ async def connected(settings: Settings, process: str) -> AsyncIterator[Context]:
         socket_timeout=settings.redis.socket_timeout,
     )
     client, database = mongo.connect(settings.mongo)
-    publisher = Publisher(redis, durable=settings.redis.durable)
+    publisher = Publisher(redis, durable=settings.redis.durable, pushes=pushes_of(settings))
     breakers = Breakers(redis, settings.breaker)
     try:
         await publisher.start()

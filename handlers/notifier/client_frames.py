@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from contracts.realtime.errors import FrameInvalid
-from handlers.notifier.routing import is_channel
+from handlers.routing import is_channel
 
 
 def parse(text: str) -> dict[str, Any]:

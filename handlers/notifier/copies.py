@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from contracts.envelope import Envelope
 from handlers.notifier.frames import Entry
-from handlers.notifier.routing import route
+from handlers.routing import route
 
 
 def comes_elsewhere(entry: Entry, addresses: Collection[str], shards: int) -> bool:

@@ -23,11 +23,11 @@ from handlers.notifier.frames import message, sse
 from handlers.notifier.metrics import CONNECTS
 from handlers.notifier.peer import Close
 from handlers.notifier.presence.asking import watched_channels
-from handlers.notifier.routing import is_channel
 from handlers.notifier.silence import end_when_silent
 from handlers.notifier.sse_ops import OpsPeer, wants_ops
 from handlers.notifier.sse_peer import SsePeer, retry_ms
 from handlers.notifier.state import REALTIME, Realtime
+from handlers.routing import is_channel
 
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {

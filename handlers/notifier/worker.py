@@ -12,6 +12,7 @@ from bus.broker import connect
 from bus.feed.archive import PushArchive
 from bus.feed.push_log import PushLog
 from bus.feed.pushed import Audience, Route
+from bus.feed.pushing import Pusher
 from bus.handling import Handler
 from bus.tasks import end
 from contracts.base import Event
@@ -26,11 +27,10 @@ from handlers.notifier.keeper import Keeper
 from handlers.notifier.places import Places
 from handlers.notifier.presence import Presence, living
 from handlers.notifier.progress import hear
-from handlers.notifier.push import Pusher
 from handlers.notifier.resume import History
 from handlers.notifier.revocation import Guard
-from handlers.notifier.routing import route
 from handlers.notifier.state import Realtime
+from handlers.routing import pushes_of, route
 from infra.event_streams import EventStreams
 from infra.secrets import open_sessions
 from infra.tickets import TicketStore
@@ -43,6 +43,8 @@ OBSERVES = ("auth", "corp", "asset", "mail", "inbox", "custom")
 REACTIONS: dict[type[Event], Handler] = {}
 
 DRAIN_GRACE = 5.0
+LINGER = 0.1
+"""What is seen has almost always been pushed by who published it: there is no hurry to look."""
 
 
 def _audiences(shards: int) -> Route:
@@ -143,12 +145,11 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             serving(app, host=limits.host, port=limits.port, grace=DRAIN_GRACE)
         )
         log.info("notifier_listening", host=limits.host, port=port)
-        pusher = Pusher(
-            context.publisher.pipeline, shards=limits.push_shards, length=limits.push_length
-        )
+        pusher = Pusher(context.publisher.pipeline, pushes_of(settings))
         yield Domain(
             name="notifier",
             observes=OBSERVES,
             observer=pusher.push,
             checks={"push_streams": reading},
+            linger=LINGER,
         )

@@ -33,8 +33,9 @@ _SERVERS, _PREPARE, _GRID8 = range(3)  # start stages
 _GATEWAY, _WORKERS, _RELAY, _NOTIFIER, _SINK, _VALKEY, _MONGOD = range(7)
 _STOPS_AT = {"gateway": _GATEWAY, "relay": _RELAY, "notifier": _NOTIFIER}
 _BEHIND = 5
-"""Niceness of what carries out and shows. On a machine that is shared by all, the gateway goes
-on accepting and reading under overload, and the streams hold what is not done yet."""
+"""Niceness of what carries out. On a machine that is shared by all, the gateway goes on
+accepting and reading under overload, and the streams hold what is not done yet. The notifier
+does not stand back: each client it writes to would be woken in its place, and the others wait."""
 _PORTS = ("GATEWAY__PORT", "NOTIFIER__PORT", "UP__MONGO_PORT", "UP__REDIS_PORT", "UP__SMTP_PORT")
 
 
@@ -114,7 +115,6 @@ class Stack:
                 ready=probes.http_ready(layout.notifier_host, layout.notifier_port),
                 shown=layout.notifier_url,
                 grace=15.0,
-                niceness=_BEHIND,
             )
         )
         all_of_them.append(self._with_ops("relay", "relay"))

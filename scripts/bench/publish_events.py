@@ -20,6 +20,8 @@ from bus.broker import connect
 from bus.publisher import Publisher
 from contracts.envelope import Envelope
 from contracts.types import new_id, now
+from handlers.routing import pushes_of
+from infra.settings import settings
 
 
 class Events:
@@ -61,7 +63,8 @@ async def main() -> None:
     setup = json.loads(await lines.readline())
     redis = connect(setup["redis"], max_connections=4)
     await redis.ping()
-    publisher, events = Publisher(redis), Events(setup["event"])
+    publisher = Publisher(redis, pushes=pushes_of(settings()))
+    events = Events(setup["event"])
     print(json.dumps({"clock": str(time.monotonic_ns())}), flush=True)
     while line := await lines.readline():
         asked = json.loads(line)

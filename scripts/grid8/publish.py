@@ -16,6 +16,7 @@ from bus.producing.accept import Accepted, produce
 from bus.producing.cloudevents import EventsInvalid, read_events
 from bus.publisher import Publisher
 from contracts.envelope import Envelope
+from handlers.routing import pushes_of
 from scripts.grid8.connections import run, servers
 from scripts.grid8.json_input import JsonRefused, parse_json
 
@@ -57,7 +58,9 @@ def publish(file: Any, org: str | None, as_json: bool) -> None:
 
 async def _publish(envelopes: Sequence[Envelope]) -> list[Accepted]:
     async with servers() as here:
-        publisher = Publisher(here.redis, durable=here.settings.redis.durable)
+        publisher = Publisher(
+            here.redis, durable=here.settings.redis.durable, pushes=pushes_of(here.settings)
+        )
         committer = Committer(here.database.client, here.database)
         try:
             return await produce(committer, publisher, here.database, envelopes)

@@ -23,7 +23,7 @@ from bus import streams
 from bus.documents import EVENTS
 from bus.feed.push_cursor import Position, parse_id
 from bus.logged import logged_event
-from handlers.notifier.routing import route
+from handlers.routing import route
 from infra.embedded.running import RunningStack
 from infra.settings import Settings
 from tests.faults.harness import Stores, fault_stack, stores_of

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from bus import streams, worker
 from bus.broker import FIELD, encode, ensure_group, make_broker
+from bus.feed.pushing import Pusher, Pushes
 from bus.replay.lane import Redrive, ReplayHandling, feed
 from bus.tasks import end
 from bus.trim import forget_consumers, trim
 from bus.unit_of_work import UnitOfWork
 from bus.worker import Lane, Worker
 from contracts.envelope import Envelope
-from handlers.notifier.push import Pusher
+from handlers.routing import route
 from tests.bus.conftest import _contracts_and_keys, bus, bus_redis_url
 from tests.bus.probe import (
     COMMANDS,
@@ -261,7 +262,7 @@ async def test_under_continuous_load_every_stream_a_worker_reads_stays_short(
 
 
 async def test_a_push_stream_keeps_about_as_much_as_it_may(bus: Bus) -> None:
-    pusher = Pusher(bus.pipeline, shards=1, length=500)
+    pusher = Pusher(bus.pipeline, Pushes(route, shards=1, length=500))
     unit = UnitOfWork(envelope_of(MakeThing(name="x")), DOMAIN)
     unit.emit(ThingForgotten(thing_id="thg_1"), org="org_probe")
     (event,) = unit.events

@@ -22,7 +22,7 @@ from contracts.envelope import Envelope
 from contracts.permissions import Role
 from contracts.types import now
 from contracts.visibility import public_json
-from handlers.notifier.routing import is_channel, route
+from handlers.routing import is_channel, route
 
 SHARDS = 4
 

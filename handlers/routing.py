@@ -1,31 +1,30 @@
-"""Which audiences an event has: the whole rule of who is told, without any I/O."""
+"""Which audiences an event has: the whole rule of who is told, without any I/O.
+
+Every process that publishes needs it, so it is no part of the notifier.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from bus import streams
+from bus.feed.pushing import Push, Pushes
 from bus.streams import address_of
 from contracts.base import Event
 from contracts.envelope import Envelope
 from contracts.visibility import is_private
+from infra.settings import Settings
 
 CHANNEL_LENGTH = 128
 
 _SCOPE = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """What goes into one push stream about one event."""
-
-    shard: int
-    addresses: tuple[str, ...]
-    """``{organization or user}/{channel}``; without spaces."""
-    control: str = ""
-    """What a hub does after delivering, see revocation.py: a verb and its objects."""
+def pushes_of(settings: Settings) -> Pushes:
+    """What pushes events to their audiences, with as many push streams as the settings say."""
+    limits = settings.notifier
+    return Pushes(route, shards=limits.push_shards, length=limits.push_length)
 
 
 def is_channel(text: str) -> bool:
