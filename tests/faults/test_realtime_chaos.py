@@ -310,9 +310,9 @@ async def check(
     async def shown() -> Any:
         assert not any(each.done() for each in living), [each for each in living if each.done()]
         late = {
-            each.name: f"{len({one.id for one in each.seen})} of {count}"
+            each.name: f"{len(each.ids)} of {count}"
             for each, count in due.items()
-            if len({one.id for one in each.seen}) < count
+            if len(each.ids) < count
         }
         return late or True
 

@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 FRAMES_PER_SECOND = 50
 BURST = 100
 """Frames of any kind, fragments too, that may come at once."""
-UNSENT = 0
-"""Bytes a transport may hold. More, and uvloop would keep what is written until the end of its
-turn: nobody of an audience would have an event before it is written to all of them."""
+HIGH_WATER = 32 * 1024
+"""Bytes a socket may have unsent and still be written to at once."""
+LOW_WATER = 8 * 1024
 ABNORMAL = 1006
 """Never sent: the connection ended without a close frame (RFC 6455, 7.1.5)."""
 INTERNAL_ERROR = 1011
@@ -94,7 +94,7 @@ class Socket(Parser, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(UNSENT, UNSENT)
+        self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         self._seat = self._pulse.join(self)
         if self._owner is not None:
             self._owner.on_open(self.transport.write)

@@ -68,6 +68,8 @@ class Listener(ABC):
         self.person = person
         self.channels = channels
         self.seen: list[Shown] = []
+        self.ids: set[str] = set()
+        """Of what was seen."""
         self.begins: dict[int, Position] = {}
         """What each push stream held already when the client came for the first time."""
         self.trouble: list[str] = []
@@ -132,6 +134,7 @@ class Listener(ABC):
     def note(self, id: str, channel: str = "") -> None:
         """An event was shown."""
         self.seen.append(Shown(id, channel, self.weather.clock))
+        self.ids.add(id)
 
     def begin(self, cursor: str) -> None:
         """Know the first cursor of each push stream."""
