@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from contracts.envelope import Envelope
+from contracts.types import made_at
 
 
 def event_document(envelope: Envelope) -> dict[str, Any]:
@@ -23,3 +25,11 @@ def event_document(envelope: Envelope) -> dict[str, Any]:
 def logged_event(document: dict[str, Any]) -> Envelope:
     """The envelope of an event from the log."""
     return Envelope.model_validate({**document, "id": document["_id"]})
+
+
+def published_at(event: Envelope) -> datetime:
+    """About when it was published. The time of an internal producer's event is the producer's own."""
+    try:
+        return max(event.time, made_at(event.id))
+    except ValueError:
+        return event.time

@@ -38,6 +38,8 @@ class Sole:
         """Find out. Raises redis.RedisError."""
         since = time.monotonic()
         self._until = since + SOLE_FOR if not await self._others() else 0.0
+        if self._until:
+            self._delivery.awaited = False
 
     async def come(self) -> None:
         """Make the consumer known, and return when it may read. Raises redis.RedisError."""

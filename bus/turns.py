@@ -41,8 +41,13 @@ class Turns:
     async def read(self, entries: Iterable[Entry]) -> list[Entry]:
         """Observe what was read when all before it has been; what is to be handled alone."""
         taken = [entry for entry in entries if self._delivery.take(entry.id)]
-        async with self._turn:
-            return await self._show_in_turn(taken)
+        try:
+            async with self._turn:
+                return await self._show_in_turn(taken)
+        except Exception:
+            for each in taken:  # it is claimed again, and not kept alive for ever
+                self._delivery.in_hand.pop(each.id, None)
+            raise
 
     async def reclaimed(self, room: int) -> list[Entry]:
         """Observe what is due again or was left by the dead; what is to be handled alone."""

@@ -166,6 +166,7 @@ class Worker:
         for lane in self.lanes:
             await lane.delivery.settle()
             await self._hand_back(lane)
+            lane.delivery.in_hand.clear()  # of what was taken over, and did not come to its turn
             with contextlib.suppress(RedisError):
                 # What was read last, and not even looked at.
                 await lane.delivery.hand_back(await lane.delivery.unheard())

@@ -49,6 +49,8 @@ class Domain:
     observes: tuple[str, ...] = ()
     """Domains all of whose events go to ``observer``."""
     observer: Observer | None = None
+    observer_again: Observer | None = None
+    """Sees what a replay or a recovery feeds it, where that is not ``observer``."""
     checks: Mapping[str, Check] = field(default_factory=dict)
     """Dependencies of its own, for /ready."""
     slow_slots: int | None = None

@@ -79,6 +79,11 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
     observed = replace(policy, claim_after=min(policy.claim_after, OBSERVED_CLAIM))
     unhurried = Policy(policy.max_deliveries, policy.backoff_base, policy.claim_after, None)
 
+    observers = {
+        Handling: domain.observer,
+        ReplayHandling: domain.observer_again or domain.observer,
+    }
+
     def handling(observed: bool = False, kind: type[Handling] = Handling) -> Handling:
         return kind(
             domain.name,
@@ -86,7 +91,7 @@ def lanes_of(domain: Domain, context: Context, committer: Committer) -> list[Lan
             committer=committer,
             publisher=context.publisher,
             database=context.database,
-            observer=domain.observer if observed else None,
+            observer=observers[kind] if observed else None,
         )
 
     lanes = []

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from bus import streams
-from bus.feed.lost import ONCE_FOR
+from bus.feed.lost import MARGIN, ONCE_FOR
+from bus.logged import published_at
 from bus.pipeline import Command, Pipeline
 from contracts.envelope import Envelope
+from contracts.types import now
 from contracts.visibility import public_json
 
+KNOWN_FOR = timedelta(seconds=ONCE_FOR - 2 * MARGIN)
+"""For how long after it was published a mark surely tells that an event was pushed."""
 TOGETHER = 128
 """Entries that one script adds at most."""
 
@@ -111,10 +116,17 @@ class Pusher:
         self._pushes = pushes
 
     async def push(self, envelopes: Sequence[Envelope]) -> None:
-        """Push events to all their audiences, in order; again within the hour does nothing.
+        """Push events to all their audiences, in order, unless they are there.
 
-        Raises redis.RedisError when they may not have arrived: push them again.
+        After a long outage of all notifiers no mark may tell any more that an event was pushed:
+        what is so old is left to who published it, and to the relay. Raises redis.RedisError
+        when they may not have arrived: push them again.
         """
+        since = now() - KNOWN_FOR
+        await self.push_again([each for each in envelopes if published_at(each) > since])
+
+    async def push_again(self, envelopes: Sequence[Envelope]) -> None:
+        """Push events however old they are; again within the hour does nothing. Raises as ``push``."""
         marks = [(mark, each) for each in envelopes for mark in self._pushes.marks(each)]
         if not marks:
             return

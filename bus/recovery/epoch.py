@@ -23,14 +23,14 @@ from prometheus_client import Counter
 from bus import streams
 from bus.broker import ensure_groups
 from bus.documents import EVENTS, INBOX, INBOX_DAYS, OUTBOX, RELAY_STATE, Database
-from bus.logged import logged_event
+from bus.logged import logged_event, published_at
 from bus.publisher import Publisher
 from bus.recovery.watermark import DOCUMENT, NEVER, Watermark
 from bus.relay import unhandled
 from bus.replay.lane import Redrive, feed
 from bus.unit_of_work import inbox_key
 from contracts.envelope import Envelope
-from contracts.types import first_id, made_at, now
+from contracts.types import first_id, now
 
 log = structlog.get_logger(__name__)
 
@@ -66,14 +66,6 @@ class Readers:
     observing: Mapping[str, Sequence[str]]
     takes: Mapping[str, Callable[[Mapping[str, Any]], bool]] = field(default_factory=dict)
     """Which data of ``custom.*`` is of use to those that react to it: the rest they do not note."""
-
-
-def _published(event: Envelope) -> datetime:
-    """About when it was. The time of an internal producer's event is the producer's own."""
-    try:
-        return max(event.time, made_at(event.id))
-    except ValueError:
-        return event.time
 
 
 class _Interrupted(Exception):
@@ -152,7 +144,7 @@ class Recovery:
         shown_since = now() - SHOWN_FOR
         observed: dict[str, list[Envelope]] = {}
         for each in page:
-            if each.id not in missing and _published(each) >= shown_since:
+            if each.id not in missing and published_at(each) >= shown_since:
                 for group in self._readers.observing.get(each.type.partition(".")[0], ()):
                     observed.setdefault(group, []).append(each)
         for group, envelopes in observed.items():

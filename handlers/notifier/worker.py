@@ -150,6 +150,7 @@ async def wire(context: Context) -> AsyncIterator[Domain]:
             name="notifier",
             observes=OBSERVES,
             observer=pusher.push,
+            observer_again=pusher.push_again,
             checks={"push_streams": reading},
             linger=LINGER,
         )

@@ -144,7 +144,7 @@ class NotifierSettings(Concern):
         4,
         ge=1,
         le=256,
-        description="Push streams; organizations are spread over them. Same value on every notifier and gateway.",
+        description="Push streams; organizations are spread over them. Same value in every process.",
     )
     push_length: int = Field(
         100_000,
@@ -155,7 +155,7 @@ class NotifierSettings(Concern):
         30,
         ge=0,
         le=3650,
-        description="Days for which a cursor resumes from the archive of pushes in MongoDB; 0 keeps none, so that a cursor lasts as long as its entry in the push stream. Same value on every notifier and gateway.",
+        description="Days for which a cursor resumes from the archive of pushes in MongoDB; 0 keeps none, so that a cursor lasts as long as its entry in the push stream. Same value in every process.",
     )
     archive_every: float = Field(
         5.0,

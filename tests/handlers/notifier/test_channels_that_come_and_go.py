@@ -12,6 +12,7 @@ from archive_stage import begin, number
 from notifier_stage import Stage, WsClient, envelope_of
 
 from bus import streams
+from handlers.notifier.wire import socket
 
 Make = Callable[..., Awaitable[Stage]]
 EVENTS = 1200
@@ -52,8 +53,11 @@ async def leave_and_come_back(client: WsClient, name: str, channel: Channel) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_channel_that_is_left_and_taken_up_in_one_breath(
-    make_archived: Make, seed: int
+    make_archived: Make, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # It leaves and comes back more often than a client may, on a fast machine.
+    monkeypatch.setattr(socket, "BURST", 100_000)
+    monkeypatch.setattr(socket, "FRAMES_PER_SECOND", 100_000)
     stage = await make_archived(archive_every=0.2)
     randomness = random.Random(seed)
     state = {name: Channel(await begin(stage, name)) for name in CHANNELS}
