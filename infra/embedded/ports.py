@@ -58,13 +58,21 @@ def holder(port: int) -> str | None:
         if not process.name.isdigit():
             continue
         try:
-            held = any(str(fd.readlink()) in wanted for fd in (process / "fd").iterdir())
+            held = any(_target(fd) in wanted for fd in (process / "fd").iterdir())
             if held:
                 name = (process / "comm").read_text().strip()
                 return f"{name} (pid {process.name})"
         except OSError:
             continue
     return None
+
+
+def _target(link: Path) -> str:
+    """What a descriptor is; nothing when it has been closed since it was listed."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def _listening_inodes(port: int) -> Iterator[str]:
