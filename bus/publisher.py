@@ -100,11 +100,14 @@ class Publisher:
     async def publish_and(self, envelopes: Sequence[Envelope], more: Sequence[Command]) -> None:
         """Publish, and execute more commands, in one round trip. Raises as ``publish`` does."""
         adding = self.pipeline.execute_all([*map(added, envelopes), *more])
-        events = [each for each in envelopes if not _is_command(each)]
-        if self._pushes is None or not events:
+        if self._pushes is None:
             await adding
-        else:
+            return
+        events = [each for each in envelopes if not _is_command(each)]
+        if events:
             await asyncio.gather(adding, self._push(self._pushes, events))
+        else:
+            await adding
 
     async def _push(self, pushes: Pushes, events: Sequence[Envelope]) -> None:
         """What is not pushed here, for whatever reason, the notifiers push when they see it."""

@@ -42,7 +42,8 @@ def reader(
 ) -> Any:
     """A subscriber that reads up to ``count`` new entries at a time, once the broker is started.
 
-    It waits ``linger`` seconds after a read that was not full, so that the next finds more. A group that is gone stops it; other errors it logs, and waits before it reads again.
+    It waits ``linger`` seconds after a read that was not full, so that the next finds more. A
+    group that is gone stops it; other errors it logs, and waits before it reads again.
     """
     subscriber: Any = broker.subscriber(
         stream=StreamSub(
@@ -77,6 +78,6 @@ def reader(
             if linger and len(entries) < count:
                 await asyncio.sleep(linger)
 
-    subscriber(receive)
+    subscriber(receive)  # without a handler FastStream would not read at all
     subscriber._get_msgs = read
     return subscriber

@@ -58,7 +58,8 @@ class Sole:
     async def _others(self) -> bool:
         own = self._delivery
         consumers = await own.redis.xinfo_consumers(own.stream, own.group)
-        names = {each["name"].decode() for each in consumers if each["pending"]} | {
-            each["name"].decode() for each in consumers if each["name"] != PARKED.encode()
-        }
-        return bool(names - {own.consumer})
+        return any(
+            each["name"] != own.consumer.encode()
+            and (each["name"] != PARKED.encode() or each["pending"])
+            for each in consumers
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from bus.documents import Aggregate
 from bus.replies import Outcome
@@ -185,15 +186,7 @@ class UnitOfWork:
 
     def fail(self, failure: Failure) -> None:
         """Record a failure; drops everything staged."""
-        for staged in (
-            self.adds,
-            self.saves,
-            self.removes,
-            self.holds,
-            self.events,
-            self.commands,
-            self.effects,
-        ):
+        for staged in self._staged:
             staged.clear()
         self.outcome = self._failed(failure)
 
@@ -205,8 +198,19 @@ class UnitOfWork:
     @property
     def empty(self) -> bool:
         """Whether nothing is staged and nobody is answered: deciding it again does no harm."""
-        staged = (self.adds, self.saves, self.removes, self.holds, self.effects, self.outbound())
-        return self.outcome is None and not any(staged)
+        return self.outcome is None and not any(self._staged)
+
+    @property
+    def _staged(self) -> tuple[list[Any], ...]:
+        return (
+            self.adds,
+            self.saves,
+            self.removes,
+            self.holds,
+            self.events,
+            self.commands,
+            self.effects,
+        )
 
     def outbound(self) -> list[Envelope]:
         """What is published after the commit."""

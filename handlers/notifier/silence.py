@@ -24,9 +24,9 @@ def end_when_silent(transport: asyncio.Transport, heartbeat: float) -> None:
     ours = transport.get_extra_info("socket")
     if option is None or ours is None or ours.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    # A copy, since a transport's own socket may not be changed; both are one connection.
     if ours.fileno() < 0:
         return  # the client has left already
+    # A copy, since a transport's own socket may not be changed; both are one connection.
     with socket.socket(fileno=os.dup(ours.fileno())) as same:
         milliseconds = int(1000 * max(SHORTEST, HEARTBEATS * heartbeat))
         same.setsockopt(socket.IPPROTO_TCP, option, milliseconds)

@@ -155,7 +155,7 @@ class NotifierSettings(Concern):
         30,
         ge=0,
         le=3650,
-        description="Days for which a cursor resumes from the archive of pushes in MongoDB; 0 keeps none, so that a cursor lasts as long as its entry in the push stream. Same value in every process.",
+        description="Days for which a cursor resumes from the archive of pushes in MongoDB; 0 keeps none, so that a cursor lasts as long as its entry in the push stream. Same value on every notifier and gateway.",
     )
     archive_every: float = Field(
         5.0,

@@ -505,6 +505,23 @@ async def test_an_event_of_no_interest_is_acknowledged(bus: Bus) -> None:
     assert await bus.dead() == []
 
 
+async def test_a_reaction_that_decides_to_do_nothing_is_acknowledged_and_not_noted(
+    bus: Bus,
+) -> None:
+    seen: list[str] = []
+
+    async def look(event: ThingMade, uow: UnitOfWork) -> None:
+        seen.append(event.name)
+
+    unit = UnitOfWork(envelope_of(MakeThing(name="one")), DOMAIN)
+    unit.emit(ThingMade(thing_id="thg_1", name="one"))
+    await bus.put(unit.events[0], EVENT_STREAM)
+    await handle_new(bus, bus.handling({ThingMade: look}), stream=EVENT_STREAM)
+    assert seen == ["one"]
+    assert await bus.pending(EVENT_STREAM) == []
+    assert await bus.counts() == {"inbox": 0, "events": 0, "outbox": 0, "things": 0}
+
+
 async def test_a_reaction_sends_a_command_on_behalf_of_who_caused_the_event(bus: Bus) -> None:
     async def make_another(event: ThingMade, uow: UnitOfWork) -> None:
         uow.send(MakeThing(name=f"{event.name} again"))

@@ -50,6 +50,16 @@ async def watch(bus: Bus, bus_redis_url: str) -> AsyncIterator[Watching]:
         await worker.stop()
 
 
+def noting(shown: list[str], pause: Callable[[], float] = lambda: 0.0) -> Observer:
+    """Notes the types it is shown, each time after a pause of so many seconds."""
+
+    async def observe(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.sleep(pause())
+        shown.extend(each.type for each in envelopes)
+
+    return observe
+
+
 def sole_of(worker: Worker) -> Sole:
     turns = worker.lanes[0].turns
     assert turns is not None
@@ -115,9 +125,7 @@ async def test_one_that_cannot_be_read_is_buried_and_its_neighbours_are_shown(
 ) -> None:
     seen: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        seen.extend(each.type for each in envelopes)
-
+    observe = noting(seen)
     types = await publish(bus, 5)
     await bus.redis.xadd(EVENTS, {FIELD: b"not an envelope"})
     types += await publish(bus, 5)
@@ -155,9 +163,7 @@ async def test_what_is_shown_one_after_the_other_is_acknowledged_together(
 ) -> None:
     seen: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        seen.extend(each.type for each in envelopes)
-
+    observe = noting(seen)
     worker = await watch(observe)
     before = await _calls(bus, "xack")
     types: list[str] = []
@@ -197,9 +203,7 @@ async def test_what_a_dead_consumer_had_in_hand_is_shown_before_what_came_after_
 ) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown)
     types = await publish(bus, 9)
     for dead in ("first", "second"):
         await bus.redis.xreadgroup(DOMAIN, dead, {EVENTS: ">"}, count=2)
@@ -215,10 +219,7 @@ async def test_what_one_takes_over_from_the_dead_another_waits_for(
 ) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        await asyncio.sleep(0.2)
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown, lambda: 0.2)
     types = await publish(bus, 4)
     for dead in ("first", "second"):  # who took over from somebody before dying
         [[_, read]] = await bus.redis.xreadgroup(DOMAIN, dead, {EVENTS: ">"}, count=2)
@@ -266,9 +267,7 @@ async def test_what_somebody_alive_has_in_hand_is_waited_for_before_what_the_dea
 ) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown)
     types = await publish(bus, 4)
     [[_, [(first, _)]]] = await bus.redis.xreadgroup(DOMAIN, "alive", {EVENTS: ">"}, count=1)
     [[_, read]] = await bus.redis.xreadgroup(DOMAIN, "dead", {EVENTS: ">"}, count=2)
@@ -294,10 +293,7 @@ async def test_what_somebody_alive_has_in_hand_is_waited_for_before_what_the_dea
 async def test_two_consumers_show_in_the_order_of_the_stream(bus: Bus, watch: Watching) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        await asyncio.sleep(random.uniform(0, 0.01))
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown, lambda: random.uniform(0, 0.01))
     await watch(observe)
     await watch(observe)
     types = [type for _ in range(20) for type in await publish(bus, 20)]
@@ -310,9 +306,7 @@ async def test_who_is_alone_shows_without_asking_who_else_is_there(
 ) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown)
     worker = await watch(observe)
     sole = sole_of(worker)
     await until(lambda: _true(sole.now), "it knows that it is alone")
@@ -328,10 +322,7 @@ async def test_who_is_alone_shows_without_asking_who_else_is_there(
 async def test_others_that_come_and_go_under_load_are_noticed(bus: Bus, watch: Watching) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        await asyncio.sleep(random.uniform(0, 0.01))
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown, lambda: random.uniform(0, 0.01))
     types: list[str] = []
     ending = asyncio.Event()
 
@@ -370,9 +361,7 @@ async def test_what_is_handed_back_is_shown_before_what_came_after_it(
 ) -> None:
     shown: list[str] = []
 
-    async def observe(envelopes: Sequence[Envelope]) -> None:
-        shown.extend(each.type for each in envelopes)
-
+    observe = noting(shown)
     types = await publish(bus, 6)
     [[_, read]] = await bus.redis.xreadgroup(DOMAIN, "leaving", {EVENTS: ">"}, count=2)
     leaving = Delivery(bus.redis, bus.pipeline, EVENTS, DOMAIN, "leaving", POLICY.claim_after)
